@@ -1,0 +1,6 @@
+//! The wire: what stands in requests and answers, and nothing of what it means.
+//!
+//! [`grpc`] is the marbles' service; [`rest`] holds the bodies of the client API, versions 1 and 2.
+
+pub mod grpc;
+pub mod rest;

@@ -1,0 +1,139 @@
+//! Bodies of the client API (`compat` section 7).
+
+use serde::{Deserialize, Serialize};
+
+/// Bytes that stand as padded standard base64 in JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Base64(pub Vec<u8>);
+
+impl Serialize for Base64 {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine as _;
+        serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use base64::Engine as _;
+        let text = String::deserialize(deserializer)?;
+        base64::engine::general_purpose::STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// The envelope of every answer (JSend).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// `success`, `fail` or `error`.
+    pub status: String,
+    /// The payload; null in most failures.
+    pub data: Option<T>,
+    /// For people; absent in most successes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Version 1 of the API.
+pub mod v1 {
+    use serde::{Deserialize, Serialize};
+
+    use super::Base64;
+
+    /// `GET /status`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub struct Status {
+        /// 0 to 3.
+        pub status_code: u8,
+        /// In words.
+        pub status_message: String,
+    }
+
+    /// `GET /manifest`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Manifest {
+        /// ECDSA signature over the manifest, base64; empty before a manifest is set.
+        #[serde(rename = "ManifestSignatureRootECDSA")]
+        pub manifest_signature_root_ecdsa: Option<Base64>,
+        /// Hex SHA-256 of the manifest.
+        #[serde(rename = "ManifestSignature")]
+        pub manifest_signature: String,
+        /// The manifest as uploaded.
+        #[serde(rename = "Manifest")]
+        pub manifest: Option<Base64>,
+    }
+
+    /// `GET /quote`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub struct Quote {
+        /// PEM, intermediate then root.
+        pub cert: String,
+        /// Evidence; null in simulation.
+        pub quote: Option<Base64>,
+    }
+}
+
+/// Version 2 of the API.
+pub mod v2 {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::Base64;
+
+    /// `GET /api/v2/status`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Status {
+        /// 0 to 3.
+        pub code: u8,
+        /// In words.
+        pub message: String,
+    }
+
+    /// `GET /api/v2/manifest`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Manifest {
+        /// ECDSA P-384 signature over SHA-256 of the manifest, ASN.1.
+        #[serde(rename = "manifestSignatureRootECDSA")]
+        pub manifest_signature_root_ecdsa: Base64,
+        /// Hex SHA-256 of the manifest.
+        pub manifest_fingerprint: String,
+        /// The manifest as uploaded.
+        pub manifest: Base64,
+    }
+
+    /// `POST /api/v2/manifest`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct SetManifest {
+        /// The manifest's bytes.
+        pub manifest: Base64,
+    }
+
+    /// Answer to [`SetManifest`].
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    pub struct RecoverySecrets {
+        /// By holder: RSA-OAEP encrypted share.
+        pub recovery_secrets: BTreeMap<String, Base64>,
+    }
+
+    /// `GET /api/v2/quote`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Quote {
+        /// PEM, intermediate then root.
+        pub cert: String,
+        /// Evidence; null in simulation.
+        pub quote: Option<Base64>,
+    }
+
+    /// `GET /api/v2/update`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct UpdateLog {
+        /// One JSON object per line.
+        pub update_log: Vec<String>,
+    }
+}

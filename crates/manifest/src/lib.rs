@@ -1,0 +1,15 @@
+//! What an operator writes, and what it means.
+//!
+//! A manifest is read in two stages: [`mod@written`] mirrors the JSON document as it was typed, and
+//! [`Manifest`] is what it means once every check has passed. A `Manifest` cannot exist unchecked: its only
+//! constructor is [`Manifest::parse`]. Nothing downstream validates again.
+//!
+//! This room never opens a file, a socket or a clock, and knows no other room.
+
+mod check;
+mod model;
+pub mod template;
+pub mod written;
+
+pub use check::{Checked, Finding, ManifestErrors};
+pub use model::*;

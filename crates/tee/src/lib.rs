@@ -1,0 +1,83 @@
+//! What this machine can do: issue evidence and protect a key.
+//!
+//! For now there is explicit simulation, and nothing else. A machine without a usable TEE is an error with a hint,
+//! never a silent simulation.
+
+use zeroize::Zeroizing;
+
+/// What to seal to; from the manifest's `Config.SealMode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealTo {
+    /// Any later version of the same product.
+    Product,
+    /// This very build.
+    Unique,
+}
+
+/// The trusted execution environment that this process runs in.
+pub trait Tee: Send + Sync + std::fmt::Debug {
+    /// Names the kind of TEE in stored state, so that a state is opened only where it was made.
+    fn origin(&self) -> &'static str;
+
+    /// Seals a small secret so that only the same software in the same kind of TEE gets it back.
+    ///
+    /// # Errors
+    /// If the TEE gives no sealing key.
+    fn seal(&self, secret: &[u8], to: SealTo) -> Result<Vec<u8>, TeeError>;
+
+    /// Takes out what [`Tee::seal`] sealed.
+    ///
+    /// # Errors
+    /// If it was sealed elsewhere or damaged.
+    fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, TeeError>;
+
+    /// Evidence over 64 bytes of report data; `None` in simulation, where there is none.
+    ///
+    /// # Errors
+    /// If the TEE gives no evidence.
+    fn evidence(&self, report_data: &[u8; 64]) -> Result<Option<Vec<u8>>, TeeError>;
+}
+
+/// The machine cannot do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TeeError {
+    /// No TEE was found and none was asked to be simulated.
+    #[error(
+        "no trusted execution environment was found on this machine; set OE_SIMULATION=1 to run without protection, for development only"
+    )]
+    None,
+    /// Stored bytes are not what this TEE sealed.
+    #[error("the sealed key was not made by this TEE: {0}")]
+    NotOurs(String),
+}
+
+/// Explicit simulation: nothing is protected.
+#[derive(Debug, Clone, Copy)]
+pub struct Simulation;
+
+impl Tee for Simulation {
+    fn origin(&self) -> &'static str {
+        "simulation"
+    }
+
+    fn seal(&self, secret: &[u8], _: SealTo) -> Result<Vec<u8>, TeeError> {
+        Ok(secret.to_vec())
+    }
+
+    fn unseal(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, TeeError> {
+        Ok(Zeroizing::new(sealed.to_vec()))
+    }
+
+    fn evidence(&self, _: &[u8; 64]) -> Result<Option<Vec<u8>>, TeeError> {
+        Ok(None)
+    }
+}
+
+/// The TEE of this machine: simulation if it was asked for, else what the hardware offers.
+///
+/// # Errors
+/// [`TeeError::None`] if nothing usable is there.
+pub fn detect(simulation: bool) -> Result<Box<dyn Tee>, TeeError> {
+    if simulation { Ok(Box::new(Simulation)) } else { Err(TeeError::None) }
+}
