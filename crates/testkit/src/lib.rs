@@ -1,1 +1,3 @@
-//! testkit
+//! For tests: fixtures with provenance, programs on port 0, and the runner of recorded scenarios.
+
+pub mod golden;
