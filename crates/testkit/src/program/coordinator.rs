@@ -282,7 +282,7 @@ mod tests {
         let error = Coordinator::start(script).expect_err("it ends").to_string();
         assert!(error.contains("exit status: 4"), "{error}");
         assert!(
-            error.contains("seal folder: /nowhere, home: \n"),
+            error.contains("seal folder: /nowhere, home:\n"),
             "the environment is not the test's: {error}"
         );
     }
