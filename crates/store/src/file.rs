@@ -24,8 +24,8 @@ pub struct FileStore {
     folder: PathBuf,
     /// For `fsync` after a rename.
     handle: File,
-    lock: File,
-    data: Option<File>,
+    lock: Held,
+    data: Option<Held>,
     position: Position,
     /// Why the end of the data is in doubt.
     doubt: Option<String>,
@@ -71,12 +71,16 @@ impl FileStore {
     /// Holds the data open, if there is any, and takes its length for the end.
     fn attach(&mut self) -> Result<(), StoreError> {
         let path = self.path(DATA);
-        self.data = absent_is_none(OpenOptions::new().read(true).write(true).open(&path))
+        let file = absent_is_none(OpenOptions::new().read(true).write(true).open(&path))
             .map_err(io("open", &path))?;
-        self.position.length = match &self.data {
-            Some(file) => file.metadata().map_err(io("examine", &path))?.len(),
-            None => 0,
+        let (data, length) = match file {
+            Some(file) => {
+                let length = file.metadata().map_err(io("examine", &path))?.len();
+                (Some(Held::new(file).map_err(io("examine", &path))?), length)
+            }
+            None => (None, 0),
         };
+        (self.data, self.position.length) = (data, length);
         Ok(())
     }
 }
@@ -161,7 +165,7 @@ impl FileStore {
     /// and started another Coordinator in it.
     fn owned(&self) -> Result<(), StoreError> {
         let path = self.path(LOCK);
-        if same_file(&self.lock, &path).map_err(io("examine", &path))? {
+        if self.lock.named(&path).map_err(io("examine", &path))?.is_some() {
             return Ok(());
         }
         let why = "the folder was emptied or replaced while in use; restart to use what is there now";
@@ -177,13 +181,13 @@ impl FileStore {
 
     /// The open file must be the one that a restart would read, and end where we left it.
     fn unchanged(&mut self, path: &Path) -> Result<(), StoreError> {
-        let why = match &self.data {
-            None => return Err(StoreError::Io { what: appending(path), source: ErrorKind::NotFound.into() }),
-            Some(file) if !same_file(file, path).map_err(io("examine", path))? => "was removed or replaced",
-            Some(file) if file.metadata().map_err(io("examine", path))?.len() != self.position.length => {
-                "has another length than was written"
-            }
-            Some(_) => return Ok(()),
+        let Some(data) = &self.data else {
+            return Err(StoreError::Io { what: appending(path), source: ErrorKind::NotFound.into() });
+        };
+        let why = match data.named(path).map_err(io("examine", path))? {
+            Some(length) if length == self.position.length => return Ok(()),
+            Some(_) => "was cut or extended",
+            None => "was removed or replaced",
         };
         let doubt = format!("{} {why} by somebody else", path.display());
         self.doubt = Some(doubt.clone());
@@ -191,7 +195,8 @@ impl FileStore {
     }
 
     fn write_end(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let file = self.data.as_ref().ok_or_else(|| Failure::Write(ErrorKind::NotFound.into()))?;
+        let Held { file, .. } =
+            self.data.as_ref().ok_or_else(|| Failure::Write(ErrorKind::NotFound.into()))?;
         file.write_all_at(bytes, self.position.length).map_err(Failure::Write)?;
         file.sync_data().map_err(Failure::Sync)
     }
@@ -199,7 +204,7 @@ impl FileStore {
     /// Cuts off what a failed append may have left. The end is known again only if the write was what failed (disk
     /// full, say) and cutting is durable. After a failed sync it is not: pages may be lost that look written.
     fn take_back(&mut self, failure: Failure, path: &Path) -> StoreError {
-        let cut = self.data.as_ref().map_or(Ok(()), |file| {
+        let cut = self.data.as_ref().map_or(Ok(()), |Held { file, .. }| {
             file.set_len(self.position.length)?;
             file.sync_data()
         });
@@ -213,12 +218,12 @@ impl FileStore {
         StoreError::Io { what: appending(path), source }
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<File, StoreError> {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<Held, StoreError> {
         self.put_as(name, &self.path(name), bytes)
     }
 
     /// Makes a file that holds exactly `bytes`, on disk, and only then gives it its name.
-    fn put_as(&self, name: &str, target: &Path, bytes: &[u8]) -> Result<File, StoreError> {
+    fn put_as(&self, name: &str, target: &Path, bytes: &[u8]) -> Result<Held, StoreError> {
         self.remove_temporary(name)?;
         let temporary = self.temporary(name);
         write_new(&temporary, bytes)
@@ -236,6 +241,27 @@ impl FileStore {
 
     fn aside(&self, name: &str, label: &str) -> PathBuf {
         self.folder.join(format!("{name}.{label}"))
+    }
+}
+
+/// An open file and which one it is.
+#[derive(Debug)]
+struct Held {
+    file: File,
+    /// Device and inode: no other file has both as long as this one is open.
+    identity: (u64, u64),
+}
+
+impl Held {
+    fn new(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self { file, identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// The length of this file if `path` leads to it; `None` if it leads elsewhere or nowhere.
+    fn named(&self, path: &Path) -> io::Result<Option<u64>> {
+        let there = absent_is_none(fs::metadata(path))?;
+        Ok(there.filter(|there| (there.dev(), there.ino()) == self.identity).map(|there| there.len()))
     }
 }
 
@@ -265,7 +291,7 @@ fn sync_parent(path: &Path) -> Result<(), StoreError> {
 }
 
 /// One process per folder. The file is never removed: removing it would let two processes lock two files.
-fn lock(folder: &Path) -> Result<File, StoreError> {
+fn lock(folder: &Path) -> Result<Held, StoreError> {
     let path = folder.join(LOCK);
     let file = OpenOptions::new()
         .create(true)
@@ -275,7 +301,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
         .open(&path)
         .map_err(io("open", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Held::new(file).map_err(io("examine", &path)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Locked(folder.display().to_string())),
         Err(TryLockError::Error(source)) => Err(io("lock", &path)(source)),
     }
@@ -289,18 +315,11 @@ fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(Some(bytes))
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<Held> {
     let mut file = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    Ok(file)
-}
-
-/// Whether `path` leads to the open file. A path that leads nowhere does not.
-fn same_file(file: &File, path: &Path) -> io::Result<bool> {
-    let here = file.metadata()?;
-    let there = absent_is_none(fs::metadata(path))?;
-    Ok(there.is_some_and(|there| (there.dev(), there.ino()) == (here.dev(), here.ino())))
+    Held::new(file)
 }
 
 fn exists(path: &Path) -> Result<bool, StoreError> {
