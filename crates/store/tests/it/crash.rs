@@ -155,7 +155,7 @@ fn touched(folder: &Path) -> Vec<PathBuf> {
 fn calls() -> Option<Vec<(String, usize)>> {
     let works = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
     if !works.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: strace is not installed or may not trace here");
+        crate::say("SKIPPED: strace is not installed or may not trace here");
         return None;
     }
     let whole = run(None);
