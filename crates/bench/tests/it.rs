@@ -1,4 +1,5 @@
 //! The program as a whole, against its own floor server.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
