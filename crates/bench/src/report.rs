@@ -89,8 +89,9 @@ pub(crate) enum Bound {
 
 impl Report {
     /// An empty one for this machine.
-    pub(crate) fn new(cpus: usize) -> Self {
-        Self { machine: format!("{}, {cpus} CPUs", procfs::processor()), ..Self::default() }
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let machine = format!("{}, {} CPUs", procfs::processor(), procfs::idle()?.len());
+        Ok(Self { machine, ..Self::default() })
     }
 
     /// Notes a figure without a goal.

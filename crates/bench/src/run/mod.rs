@@ -21,7 +21,7 @@ use crate::load::{Target, Until};
 use crate::measure::{self, Subject};
 use crate::output;
 use crate::pinning::{Cpus, Pinning};
-use crate::procfs::Memory;
+use crate::procfs::{self, Memory};
 use crate::report::{Report, Row};
 use crate::server::{self, Server, Site};
 
@@ -36,7 +36,7 @@ struct Bench {
 pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
     let format = arguments.format;
     let bench = Bench::prepare(arguments).await?;
-    let mut report = Report::new(bench.site.pinning.cpus);
+    let mut report = Report::new()?;
     bench.measure(&mut report).await;
     report.print(format)?;
     Ok(verdict(&report))
@@ -45,18 +45,19 @@ pub(crate) async fn run(arguments: RunArguments) -> anyhow::Result<ExitCode> {
 /// Loads a server that somebody else started.
 pub(crate) async fn load(arguments: LoadArguments) -> anyhow::Result<ExitCode> {
     let address = cli::target(&arguments.address, arguments.allow_remote).await?;
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let subject = Subject {
         target: Target { address, types: arguments.types.into() },
         pid: arguments.pid,
-        cpus: 0..cpus,
+        cpus: 0..procfs::idle()?.len(),
     };
     let elapsed = Until::Elapsed(Duration::from_secs_f64(arguments.seconds));
     let until = arguments.activations.map_or(elapsed, Until::Count);
     let identities = Identity::several(arguments.in_flight, arguments.key_exchange)?;
     let round = measure::round(&subject, until, &identities).await?;
-    let mut report = Report::new(cpus);
-    report.rows.push(Row::new(arguments.address, &round, arguments.pid.map(Memory::of).transpose()?));
+    let mut report = Report::new()?;
+    // A server that ended meanwhile shows in the failures; what was measured before stays.
+    let memory = arguments.pid.and_then(|pid| Memory::of(pid).ok());
+    report.rows.push(Row::new(arguments.address, &round, memory));
     report.print(arguments.format)?;
     Ok(verdict(&report))
 }
