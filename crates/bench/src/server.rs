@@ -53,9 +53,9 @@ impl Server {
     pub(crate) async fn floor(site: &Site, cpus: Cpus) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("find this program")?;
         let mut command = site.pinning.command(cpus, program.as_os_str());
-        command.args(["floor", "--tied"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["floor", "--tied"]).stdin(Stdio::piped());
         let start = Instant::now();
-        let mut server = Self::spawn(site, cpus, command, unspecified())?;
+        let mut server = Self::spawn(site, cpus, command, Output::Piped, unspecified())?;
         server.address = server.announced().await.context("the floor server did not say where it listens")?;
         server.ready_after = start.elapsed();
         Ok(server)
@@ -68,7 +68,7 @@ impl Server {
         configure(&mut command, marbles, users);
         let client = HttpClient::new(users, Arc::new(tls::user()?));
         let start = Instant::now();
-        let mut server = Self::spawn(site, cpus, command, marbles)?;
+        let mut server = Self::spawn(site, cpus, command, Output::Logged, marbles)?;
         server.ready(&client).await?;
         server.ready_after = start.elapsed();
         Ok((server, client))
@@ -98,9 +98,19 @@ impl Server {
         Ok(())
     }
 
-    fn spawn(site: &Site, cpus: Cpus, mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+    fn spawn(
+        site: &Site,
+        cpus: Cpus,
+        mut command: Command,
+        output: Output,
+        address: SocketAddr,
+    ) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("marblerun-bench-").tempdir_in(&site.folder)?;
         let log = File::create(folder.path().join("log"))?;
+        match output {
+            Output::Piped => command.stdout(Stdio::piped()),
+            Output::Logged => command.stdout(log.try_clone()?),
+        };
         command.current_dir(folder.path()).stderr(log).kill_on_drop(true);
         let program = format!("{:?}", command.as_std());
         let process = command.spawn().with_context(|| format!("start {program}"))?;
@@ -141,6 +151,12 @@ impl Server {
     }
 }
 
+/// Where a server's standard output goes. Its standard error is always kept.
+enum Output {
+    Piped,
+    Logged,
+}
+
 /// The program beside this one, unless told otherwise.
 pub(crate) fn coordinator_program(given: Option<&Path>) -> anyhow::Result<PathBuf> {
     let beside = std::env::current_exe()?.with_file_name("marblerun-coordinator");
@@ -173,8 +189,7 @@ fn configure(command: &mut Command, marbles: SocketAddr, users: SocketAddr) {
         // Relative to the server's own folder.
         .env("EDG_COORDINATOR_SEAL_DIR", "state")
         .env("OE_SIMULATION", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null());
+        .stdin(Stdio::null());
 }
 
 /// Two ports that are free now. A Coordinator cannot say which it took, so they are chosen for it.
