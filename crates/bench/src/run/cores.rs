@@ -86,7 +86,7 @@ impl Pair {
     fn conclude(self, name: &str, cpus: usize, report: &mut Report) -> anyhow::Result<()> {
         for ((server, rounds), cores) in self.servers.iter().zip(self.rounds).zip([1, cpus]) {
             let memory = Memory::of(server.pid)?;
-            report.rows.push(Row::new(format!("{name}, {cores} cores"), &together(rounds), Some(memory)));
+            report.rows.push(Row::new(format!("{name}, CPUs: {cores}"), &together(rounds), Some(memory)));
         }
         Ok(())
     }
