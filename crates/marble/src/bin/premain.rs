@@ -46,7 +46,7 @@ struct Arguments {
     ttls_by_program: bool,
 
     /// The program and its arguments, instead of the manifest's Argv
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM")]
+    #[arg(trailing_var_arg = true, value_name = "PROGRAM")]
     command: Vec<OsString>,
 }
 
