@@ -26,7 +26,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::request::{CertReq, ExtensionReq};
 
 /// What happens to one connection.
-pub enum Answer {
+pub(crate) enum Answer {
     /// Closed when the handshake is done.
     HangUp,
     /// A gRPC error.
@@ -37,13 +37,13 @@ pub enum Answer {
 
 /// One activation as it arrived.
 #[derive(Clone)]
-pub struct Seen {
-    pub request: ActivationReq,
-    pub certificate: CertificateDer<'static>,
+pub(crate) struct Seen {
+    pub(crate) request: ActivationReq,
+    pub(crate) certificate: CertificateDer<'static>,
 }
 
-pub struct Coordinator {
-    pub address: SocketAddr,
+pub(crate) struct Coordinator {
+    pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
 }
 
@@ -55,7 +55,7 @@ struct Shared {
 
 impl Coordinator {
     /// Serves on a free port until the runtime ends. Each connection takes one answer; the last one is repeated.
-    pub async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let answers = Mutex::new(answers.into_iter().collect());
@@ -65,7 +65,7 @@ impl Coordinator {
         Self { address, shared }
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
     }
 }
@@ -129,12 +129,12 @@ impl Marble for Service {
 }
 
 /// A marble root and what it issues.
-pub struct Mesh {
+pub(crate) struct Mesh {
     root: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Mesh {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.distinguished_name = common_name("MarbleRun Coordinator - Intermediate CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -143,7 +143,7 @@ impl Mesh {
     }
 
     /// The predefined variables of a marble: its certificate carries the names of its request.
-    pub fn predefined(&self, request: &ActivationReq) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn predefined(&self, request: &ActivationReq) -> Vec<(String, Vec<u8>)> {
         let extension =
             CustomExtension::from_oid_content(&[1, 3, 9903, 2, 1], request.marble_type.clone().into_bytes());
         let (certificate, key) = self.issue(&request.uuid, alternative_names(&request.csr), vec![extension]);
@@ -151,7 +151,7 @@ impl Mesh {
     }
 
     /// The variables of somebody who holds a certificate of this mesh that is not a marble's own.
-    pub fn secret_certificate(&self) -> Vec<(String, Vec<u8>)> {
+    pub(crate) fn secret_certificate(&self) -> Vec<(String, Vec<u8>)> {
         let names = vec![SanType::DnsName("localhost".try_into().unwrap())];
         let (certificate, key) = self.issue("MarbleRun Generated Certificate", names, vec![]);
         variables(&certificate, &self.root.pem(), &key)
@@ -187,7 +187,7 @@ impl Mesh {
     }
 }
 
-pub fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(crate) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
@@ -213,7 +213,7 @@ fn variables(certificate: &str, root: &str, key: &str) -> Vec<(String, Vec<u8>)>
 }
 
 /// The names in a certificate request.
-pub fn alternative_names(csr: &[u8]) -> Vec<SanType> {
+pub(crate) fn alternative_names(csr: &[u8]) -> Vec<SanType> {
     let request = CertReq::from_der(csr).unwrap();
     let attribute = request.info.attributes.get(0).expect("extensions in the request");
     let extensions = ExtensionReq::from_der(&attribute.values.get(0).unwrap().to_der().unwrap()).unwrap();

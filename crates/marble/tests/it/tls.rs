@@ -86,7 +86,7 @@ async fn strangers_are_refused() {
         client().with_root_certificates(roots)
     };
     let refused = async |name: &str, client: ClientConfig, dialled: &str, wanted: &str| {
-        let error = connect(&server, client, dialled).await.err().expect(name).to_string();
+        let error = connect(&server, client, dialled).await.expect_err(name).to_string();
         assert!(error.contains(wanted), "{name}: {error}");
     };
     let self_made = Identity::generate(&Names::parse("localhost").unwrap()).unwrap();
