@@ -87,13 +87,13 @@ pub(super) fn alternatives(names: &Alternatives<'_>) -> Result<Option<Extension>
 }
 
 pub(super) fn subject_key(public: &[u8]) -> Result<Extension, PkiError> {
-    Ok(extension(SUBJECT_KEY, false, &key_identifier(public)?)?)
+    extension(SUBJECT_KEY, false, &key_identifier(public)?)
 }
 
 pub(super) fn authority_key(public: &[u8]) -> Result<Extension, PkiError> {
     let value =
         AuthorityKeyIdentifier { key_identifier: Some(key_identifier(public)?), ..Default::default() };
-    Ok(extension(AUTHORITY_KEY, false, &value)?)
+    extension(AUTHORITY_KEY, false, &value)
 }
 
 pub(super) fn marble_type(name: &str) -> Result<Extension, PkiError> {
@@ -113,7 +113,10 @@ pub(super) fn of_template(template: &CertificateTemplate) -> Result<Vec<Extensio
 
 fn fields_of_template(template: &CertificateTemplate) -> Result<[Option<Extension>; 4], PkiError> {
     if template.key_usage >> USAGE_BITS != 0 {
-        return Err(PkiError::Template(format!("KeyUsage: {} names bits that mean nothing", template.key_usage)));
+        return Err(PkiError::Template(format!(
+            "KeyUsage: {} names bits that mean nothing",
+            template.key_usage
+        )));
     }
     let purposes = template.extended_key_usage.iter().map(|oid| parse_oid("ExtKeyUsage", oid));
     let constraints = if template.basic_constraints { basic_constraints(false)? } else { None };
