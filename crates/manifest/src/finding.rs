@@ -182,9 +182,9 @@ mod tests {
     fn positions_count_lines_and_characters() {
         let mut findings = Findings::default();
         findings.push("b", Some(8), "second");
-        findings.push("a", Some(3), "first");
+        findings.push("a", Some(4), "first");
         let done = findings.finish("{\"ö\n\u{e9}\nx");
-        assert_eq!(done[0].position, Some(Position { line: 1, column: 3 }));
+        assert_eq!(done[0].position, Some(Position { line: 1, column: 4 }));
         assert_eq!(done[1].position, Some(Position { line: 3, column: 1 }));
     }
 

@@ -151,7 +151,10 @@ impl Check {
             None | Some(0) => DEFAULT_KEY_USAGE,
             Some(bits) if bits <= ALL_KEY_USAGES => u16::try_from(bits).unwrap_or(DEFAULT_KEY_USAGE),
             Some(bits) => {
-                self.error(place, format!("{bits} is no sum of key usages, which is at most {ALL_KEY_USAGES}"));
+                self.error(
+                    place,
+                    format!("{bits} is no sum of key usages, which is at most {ALL_KEY_USAGES}"),
+                );
                 DEFAULT_KEY_USAGE
             }
         }

@@ -28,10 +28,17 @@ impl<'a> Trial<'a> {
         Self { values, left: MAX_TRIAL_BYTES }
     }
 
-    pub(super) fn render(&mut self, check: &mut Check, place: &Place<'_>, parameter: &Parameter, target: Target) {
+    pub(super) fn render(
+        &mut self,
+        check: &mut Check,
+        place: &Place<'_>,
+        parameter: &Parameter,
+        target: Target,
+    ) {
         let (Parameter::Template(template), Some(values)) = (parameter, &self.values) else { return };
         if self.left == 0 {
-            let message = format!("the manifest's templates produce more than {MAX_TRIAL_BYTES} bytes together");
+            let message =
+                format!("the manifest's templates produce more than {MAX_TRIAL_BYTES} bytes together");
             return check.error(place, message);
         }
         match template.render(values) {
