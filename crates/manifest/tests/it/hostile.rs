@@ -46,6 +46,19 @@ fn the_list_of_findings_is_short() {
     check("wrong marbles", &format!("{{\"Marbles\":{{{marbles}\"z\":{{}}}}}}"), "unknown key");
 }
 
+/// As many values as are allowed, each as costly as possible to keep.
+#[test]
+fn crowded_but_accepted() {
+    let id = "9c".repeat(32);
+    let argv = format!("[{}\"\"]", "\"\",".repeat(MAX_ENTRIES - 1));
+    let marbles: Vec<String> =
+        (0..49).map(|i| format!("\"m{i}\":{{\"Package\":\"p\",\"Parameters\":{{\"Argv\":{argv}}}}}")).collect();
+    let text =
+        format!("{{\"Packages\":{{\"p\":{{\"UniqueID\":\"{id}\"}}}},\"Marbles\":{{{}}}}}", marbles.join(","));
+    let checked = parse(&text).unwrap();
+    assert_eq!(checked.manifest.marbles["m48"].argv.len(), MAX_ENTRIES);
+}
+
 #[test]
 fn ten_thousand_entries_are_accepted() {
     let id = "9c".repeat(32);

@@ -333,7 +333,7 @@ fn secrets() {
         (
             "not ASCII",
             cert(json!({"DNSNames": ["ö"]})),
-            Errors(&["Secrets.x.Cert.DNSNames[0]: must be ASCII"]),
+            Errors(&["Secrets.x.Cert.DNSNames[0]: must be printable ASCII"]),
         ),
         (
             "smuggled CA",
