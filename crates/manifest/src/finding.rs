@@ -58,7 +58,7 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn push(&mut self, path: &str, offset: Option<usize>, message: impl Into<String>) {
-        if self.list.len() >= MAX_FINDINGS {
+        if self.is_full() {
             self.dropped += 1;
             return;
         }
@@ -67,6 +67,11 @@ impl Findings {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether one more finding would only be counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_FINDINGS
     }
 
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
