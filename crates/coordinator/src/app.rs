@@ -52,7 +52,8 @@ impl App {
         let presented = Presented::new(state.pki())?;
         let (client_shows, mesh_shows) = (Arc::clone(&presented.client), Arc::clone(&presented.mesh));
         let published = Arc::new(ArcSwap::from_pointee(state));
-        let (writer, thread) = Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
+        let (writer, thread) =
+            Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
         let coordinator = Coordinator::new(Parts {
             published,
             writer,
@@ -165,7 +166,8 @@ async fn apply_startup_manifest(coordinator: &Coordinator, config: &Config) -> a
         tracing::warn!(state = phase.code(), "the startup manifest is ignored: {}", phase.message());
         return Ok(());
     }
-    let raw = std::fs::read(path).with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
+    let raw = std::fs::read(path)
+        .with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
     let prepared = coordinator
         .set_manifest(raw)
         .await

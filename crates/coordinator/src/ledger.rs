@@ -11,7 +11,8 @@ use marblerun_core::journal::{Dek, Header, Journal, JournalError, Kek, RecordKin
 use marblerun_core::keys::{KeyError, KeySource};
 use marblerun_core::recovery::Hints;
 use marblerun_core::{
-    Deployment, Event, ReplayError, State, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
+    Deployment, Event, ReplayError, State, apply, decode_events, decode_snapshot, encode_events,
+    encode_snapshot,
 };
 use marblerun_manifest::SealMode;
 use marblerun_store::{Position, Store, StoreError};
@@ -126,8 +127,7 @@ impl Ledger {
         self.keep_aside(deployment)?;
         let (mut key_file, kek, dek_id) = self.new_key_file(deployment, dek)?;
         self.store.write_key(&key_file.to_bytes(&kek)?)?;
-        let header =
-            Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
+        let header = Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
         let snapshot = encode_snapshot(deployment)?;
         let (journal, bytes) = Journal::start(header, dek.clone(), &kek, None, &snapshot, &*self.keys)?;
         self.position = self.store.replace(self.position, &bytes)?;
@@ -141,7 +141,8 @@ impl Ledger {
     fn keep_aside(&mut self, deployment: &Deployment) -> Result<(), LedgerError> {
         let loaded = self.store.load()?;
         if loaded.data.is_some() {
-            let since = deployment.set_at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let since =
+                deployment.set_at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
             let label = self.store.copy_aside(&format!("before-{}", since.as_millis()))?;
             tracing::info!(label, "the old sealed state is kept aside under this ending");
         }
@@ -233,7 +234,8 @@ impl Ledger {
             return;
         }
         key_file.used = true;
-        let marked = key_file.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
+        let marked =
+            key_file.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
         if let Err(error) = marked {
             tracing::warn!(%error, "sealed_key could not be marked as used; the state itself is safe");
         }
@@ -242,7 +244,8 @@ impl Ledger {
     fn unseal(&self, key: &[u8], header: &Header) -> Result<(KeyFile, Kek, Dek), String> {
         let file = KeyFile::parse(key).map_err(|error| error.to_string())?;
         let kek = self.tee.unseal(&file.sealed_kek).map_err(|error| error.to_string())?;
-        let kek: [u8; 32] = kek[..].try_into().map_err(|_| "sealed_key: the sealed KEK has a wrong length")?;
+        let kek: [u8; 32] =
+            kek[..].try_into().map_err(|_| "sealed_key: the sealed KEK has a wrong length")?;
         let kek = Kek(Zeroizing::new(kek));
         let file = KeyFile::open(key, &kek).map_err(|error| error.to_string())?;
         let dek = file.unwrap(&header.dek_id, &kek).map_err(|error| error.to_string())?;
@@ -257,7 +260,11 @@ impl Ledger {
         Err(LedgerError::Origin { found: found.into(), here: here.into() })
     }
 
-    fn new_key_file(&self, deployment: &Deployment, dek: &Dek) -> Result<(KeyFile, Kek, String), LedgerError> {
+    fn new_key_file(
+        &self,
+        deployment: &Deployment,
+        dek: &Dek,
+    ) -> Result<(KeyFile, Kek, String), LedgerError> {
         let mut bytes = Zeroizing::new([0; 32]);
         self.keys.fill(&mut *bytes)?;
         let kek = Kek(bytes);

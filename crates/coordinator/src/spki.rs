@@ -11,7 +11,9 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
 ///
 /// # Errors
 /// If the bytes are not built like a certificate.
-pub fn subject_public_key_info<'a>(certificate: &'a CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
+pub fn subject_public_key_info<'a>(
+    certificate: &'a CertificateDer<'_>,
+) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
     walk(certificate.as_ref()).map(SubjectPublicKeyInfoDer::from).map_err(|_| bad_encoding())
 }
 
@@ -62,7 +64,9 @@ pub fn verify_tls12(
         .iter()
         .filter(fits)
         .any(|candidate| candidate.verify_signature(key, message, signature.signature()).is_ok());
-    valid.then(HandshakeSignatureValid::assertion).ok_or(Error::InvalidCertificate(CertificateError::BadSignature))
+    valid
+        .then(HandshakeSignatureValid::assertion)
+        .ok_or(Error::InvalidCertificate(CertificateError::BadSignature))
 }
 
 /// The content of the algorithm identifier, and the key's bits.

@@ -39,7 +39,11 @@ impl ClientApi {
 impl Service for ClientApi {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<Incoming>, peer: Option<PeerCertificate>) -> Response<Self::Body> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Option<PeerCertificate>,
+    ) -> Response<Self::Body> {
         let Some(route) = routes::find(request.method(), request.uri().path()) else {
             let known = "no such endpoint (paths are exact: case and slashes count)";
             return Refused::new(StatusCode::METHOD_NOT_ALLOWED, known).response(Version::V2);
