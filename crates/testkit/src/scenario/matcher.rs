@@ -93,6 +93,7 @@ impl<'a> Rules<'a> {
         }
         let outcome = match (Placeholder::parse(expected), actual) {
             (Some(placeholder), actual) => placeholder.check(actual, self.manifest),
+            (None, Json::Text(actual)) if expected == actual => Ok(()),
             (None, Json::Text(actual)) => check_text_with_placeholders(expected, actual),
             _ => return found.push(differs(at, &Json::text(expected), actual)),
         };

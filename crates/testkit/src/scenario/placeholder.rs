@@ -137,7 +137,7 @@ pub(crate) fn check_text_with_placeholders(expected: &str, actual: &str) -> Resu
         placeholder.check(&Json::text(value), &|_| bail!("no manifest"))?;
         (expected, actual) = (after, rest);
     }
-    ensure!(expected == actual, "expected {expected:?}, seen {actual:?}");
+    ensure!(expected == actual, "the texts differ from {actual:?} on");
     Ok(())
 }
 
