@@ -20,7 +20,10 @@ fn main() -> ExitCode {
         std::process::exit(i32::from(error.use_stderr()));
     });
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
-    match Config::parse(&flags, &environment, &folder).map_err(Into::into).and_then(|c| run(c, SystemTime::now)) {
+    match Config::parse(&flags, &environment, &folder)
+        .map_err(Into::into)
+        .and_then(|c| run(c, SystemTime::now))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }
@@ -29,7 +32,9 @@ fn main() -> ExitCode {
 fn run(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<()> {
     logging::install(&config.log);
     if config.simulation {
-        tracing::warn!("SIMULATION: no TEE, no evidence, the state key lies unsealed on disk; for development only");
+        tracing::warn!(
+            "SIMULATION: no TEE, no evidence, the state key lies unsealed on disk; for development only"
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

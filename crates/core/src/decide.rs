@@ -64,7 +64,10 @@ pub(crate) fn check_limit(deployment: &Deployment, marble_type: &str) -> Result<
         deployment.manifest.marbles.get(marble_type).ok_or_else(|| Refusal::unknown_marble(marble_type))?;
     let count = deployment.activations.get(marble_type).copied().unwrap_or_default();
     if marble.max_activations != 0 && count >= marble.max_activations {
-        return Err(Refusal::LimitReached { marble_type: marble_type.to_owned(), limit: marble.max_activations });
+        return Err(Refusal::LimitReached {
+            marble_type: marble_type.to_owned(),
+            limit: marble.max_activations,
+        });
     }
     Ok(())
 }

@@ -85,7 +85,9 @@ pub fn apply(state: &State, event: &Event) -> Result<State, ReplayError> {
         (Event::Activated { marble_type }, State::Serving(deployment)) => {
             Ok(State::Serving(deployment.counting(marble_type)))
         }
-        (Event::Activated { .. }, _) => Err(ReplayError::Order("a marble was activated before a manifest was set")),
+        (Event::Activated { .. }, _) => {
+            Err(ReplayError::Order("a marble was activated before a manifest was set"))
+        }
     }
 }
 
@@ -136,7 +138,12 @@ fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReplayError> 
 
 /// Only class and place: serde's own text may quote a value.
 fn encoding(error: serde_json::Error) -> ReplayError {
-    ReplayError::Encoding(format!("{:?} at line {}, column {}", error.classify(), error.line(), error.column()))
+    ReplayError::Encoding(format!(
+        "{:?} at line {}, column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    ))
 }
 
 struct Counter(usize);

@@ -50,7 +50,9 @@ pub enum Refusal {
     #[error("{0}")]
     Request(PkiError),
     /// The type was activated as often as the manifest allows.
-    #[error("marble type {marble_type:?} reached its limit: `Marbles.{marble_type}.MaxActivations` is {limit}")]
+    #[error(
+        "marble type {marble_type:?} reached its limit: `Marbles.{marble_type}.MaxActivations` is {limit}"
+    )]
     LimitReached {
         /// The type.
         marble_type: String,

@@ -127,7 +127,8 @@ fn render(
     identity: &Identity,
     source: &MarbleSecrets<'_>,
 ) -> Result<Parameters, Refusal> {
-    let files = render_section(&marble.files, source, |key| format!("Marbles.{name}.Parameters.Files.{key}"))?;
+    let files =
+        render_section(&marble.files, source, |key| format!("Marbles.{name}.Parameters.Files.{key}"))?;
     let mut env = render_section(&marble.env, source, |key| format!("Marbles.{name}.Parameters.Env.{key}"))?;
     let argv = render_argv(&marble.argv, source, name)?;
     let chain = &deployment.chain;
@@ -148,8 +149,9 @@ fn render_section(
     source: &MarbleSecrets<'_>,
     path: impl Fn(&str) -> String,
 ) -> Result<BTreeMap<String, Zeroizing<Vec<u8>>>, Refusal> {
-    let rendered =
-        section.iter().map(|(key, parameter)| Ok((key.clone(), render_one(parameter, source, || path(key))?)));
+    let rendered = section
+        .iter()
+        .map(|(key, parameter)| Ok((key.clone(), render_one(parameter, source, || path(key))?)));
     rendered.collect()
 }
 
@@ -165,7 +167,8 @@ fn render_argv(
             Ok(text) if !text.contains('\0') => Ok(Zeroizing::new(text.to_owned())),
             _ => Err(Refusal::Value {
                 path: path(index),
-                reason: "an argument must be UTF-8 text without NUL; encode the secret with hex or base64".into(),
+                reason: "an argument must be UTF-8 text without NUL; encode the secret with hex or base64"
+                    .into(),
             }),
         }
     });

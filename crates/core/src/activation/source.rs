@@ -51,7 +51,9 @@ impl<'a> MarbleSecrets<'a> {
         let (name, definition) = definitions.get_key_value(name).ok_or("there is no such secret")?;
         if definition.shared || definition.user_defined {
             return self.stored(generation, name).map(|value| select(value, part)).ok_or_else(|| {
-                format!("secret {name:?} is user-defined and was never set; upload it with `marblerun secret set`")
+                format!(
+                    "secret {name:?} is user-defined and was never set; upload it with `marblerun secret set`"
+                )
             });
         }
         let mut made = self.made.borrow_mut();
@@ -78,7 +80,8 @@ impl<'a> MarbleSecrets<'a> {
 
     fn make(&self, generation: Generation, name: &str, definition: &Secret) -> Result<SecretValue, String> {
         let SecretKind::Symmetric { bytes } = definition.kind else {
-            return secrets::make(definition, &self.deployment.pki, self.keys, self.now).map_err(|e| e.to_string());
+            return secrets::make(definition, &self.deployment.pki, self.keys, self.now)
+                .map_err(|e| e.to_string());
         };
         let root = self.root_secret(generation);
         let key = root.derive(self.marble_type, self.uuid, name, bytes).map_err(|e| e.to_string())?;

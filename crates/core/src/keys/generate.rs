@@ -4,8 +4,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rsa::{self, KeySize};
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING, EcdsaKeyPair,
-    EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
+    ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
+    EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _,
 };
 use marblerun_manifest::Curve;
 use zeroize::Zeroizing;
@@ -50,10 +50,7 @@ fn rsa(bits: u32) -> Result<KeyPair, KeyError> {
     encoded(private.as_ref(), pair.public_key())
 }
 
-fn encoded(
-    private: &[u8],
-    public: &impl AsDer<PublicKeyX509Der<'static>>,
-) -> Result<KeyPair, KeyError> {
+fn encoded(private: &[u8], public: &impl AsDer<PublicKeyX509Der<'static>>) -> Result<KeyPair, KeyError> {
     let public = public.as_der().map_err(failed)?.as_ref().to_vec();
     Ok(KeyPair { private: Zeroizing::new(private.to_vec()), public })
 }

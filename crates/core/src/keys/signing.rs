@@ -32,8 +32,7 @@ impl SigningKey {
         let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, private)
             .map_err(|why| KeyError(format!("signing key: no PKCS#8 of a P-384 key: {why}")))?;
         let public = pair.public_key().as_der().map_err(|_| KeyError("signing key: no public key".into()))?;
-        let bytes =
-            KeyPair { private: Zeroizing::new(private.to_vec()), public: public.as_ref().to_vec() };
+        let bytes = KeyPair { private: Zeroizing::new(private.to_vec()), public: public.as_ref().to_vec() };
         Ok(Self(Arc::new(Parsed { pair, bytes })))
     }
 

@@ -13,10 +13,8 @@ use super::PkiError;
 use crate::keys::{KeySource, SigningKey};
 
 /// ecdsa-with-SHA384 (RFC 5758 section 3.2); has no parameters.
-const ECDSA_WITH_SHA384: AlgorithmIdentifierRef<'static> = AlgorithmIdentifierRef {
-    oid: ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3"),
-    parameters: None,
-};
+const ECDSA_WITH_SHA384: AlgorithmIdentifierRef<'static> =
+    AlgorithmIdentifierRef { oid: ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3"), parameters: None };
 
 /// X.509 version 3.
 const V3: u8 = 2;

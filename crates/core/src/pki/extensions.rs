@@ -113,7 +113,10 @@ pub(super) fn of_template(template: &CertificateTemplate) -> Result<Vec<Extensio
 
 fn fields_of_template(template: &CertificateTemplate) -> Result<[Option<Extension>; 4], PkiError> {
     if template.key_usage >> USAGE_BITS != 0 {
-        return Err(PkiError::Template(format!("KeyUsage: {} names bits that mean nothing", template.key_usage)));
+        return Err(PkiError::Template(format!(
+            "KeyUsage: {} names bits that mean nothing",
+            template.key_usage
+        )));
     }
     let purposes = template.extended_key_usage.iter().map(|oid| parse_oid("ExtKeyUsage", oid));
     let constraints = if template.basic_constraints { basic_constraints(false)? } else { None };

@@ -181,7 +181,8 @@ fn values_of(oid: ObjectIdentifier, given: &[(ObjectIdentifier, String)]) -> Vec
 /// A string of any type whose bytes are UTF-8, which leaves out the two- and four-byte encodings of old.
 fn text(value: AnyRef<'_>) -> Parsed<String> {
     match value.tag() {
-        Tag::PrintableString | Tag::Utf8String | Tag::Ia5String | Tag::NumericString | Tag::TeletexString => {}
+        Tag::PrintableString | Tag::Utf8String | Tag::Ia5String | Tag::NumericString | Tag::TeletexString => {
+        }
         other => return refuse(format!("its subject has a {other}; write UTF8String")),
     }
     let text = std::str::from_utf8(value.value()).ok().filter(|text| text.len() <= MAX_TEXT);
@@ -208,7 +209,9 @@ fn dns_name(bytes: &[u8]) -> Parsed<String> {
     let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
     if bytes.is_empty() || bytes.len() > MAX_DNS_NAME || !printable {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_DNS_NAME)]).into_owned();
-        return refuse(format!("the DNS name {shown:?} is empty, longer than {MAX_DNS_NAME} bytes or not ASCII"));
+        return refuse(format!(
+            "the DNS name {shown:?} is empty, longer than {MAX_DNS_NAME} bytes or not ASCII"
+        ));
     }
     Ok(bytes.iter().copied().map(char::from).collect())
 }

@@ -62,7 +62,9 @@ pub(super) fn verify(
         EC_PUBLIC_KEY => ecdsa(&public.algorithm, algorithm.oid)?,
         RSA => rsa(key, algorithm)?,
         ED25519 if algorithm.oid == ED25519 => &signature::ED25519,
-        kind => return Err(format!("its key of kind {kind} with signature {} is not supported", algorithm.oid)),
+        kind => {
+            return Err(format!("its key of kind {kind} with signature {} is not supported", algorithm.oid));
+        }
     };
     UnparsedPublicKey::new(verifier, key)
         .verify(message, signature)
@@ -73,7 +75,9 @@ fn ecdsa(key: &AlgorithmIdentifierRef<'_>, algorithm: ObjectIdentifier) -> Resul
     let curve = key.parameters_oid().map_err(|_| "its key names no curve")?;
     let found = ECDSA.iter().find(|(c, a, _)| (*c, *a) == (curve, algorithm));
     found.map(|(_, _, verifier)| *verifier).ok_or_else(|| {
-        format!("curve {curve} with signature {algorithm} is not supported; use P-256, P-384 or P-521 with SHA-2")
+        format!(
+            "curve {curve} with signature {algorithm} is not supported; use P-256, P-384 or P-521 with SHA-2"
+        )
     })
 }
 
@@ -115,5 +119,8 @@ fn pss_hash(algorithm: &AlgorithmIdentifierRef<'_>) -> Result<ObjectIdentifier, 
             Ok::<_, der::Error>(oid)
         })
     };
-    algorithm.parameters.and_then(|p| read(p).ok()).ok_or_else(|| "its RSA-PSS parameters name no hash".into())
+    algorithm
+        .parameters
+        .and_then(|p| read(p).ok())
+        .ok_or_else(|| "its RSA-PSS parameters name no hash".into())
 }
