@@ -28,7 +28,7 @@ impl Operator {
 
     /// Its output.
     pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = command(&self.program)?;
+        let mut command = command(&self.program);
         command.args(self.with_address(arguments)).current_dir(&self.folder);
         command.env("HOME", &self.folder).env("XDG_CONFIG_HOME", &self.folder);
         Finished::of("marblerun", &mut command).await?.output(&self.shown(arguments))

@@ -41,9 +41,10 @@ impl Page {
         self.line(&format!("    {prompt} {}", self.paint("1", command)))
     }
 
-    /// What it printed, line by line.
+    /// What it printed, line by line; only lines that are too long are wrapped.
     pub(crate) fn output(&mut self, text: &str) -> io::Result<()> {
-        text.lines().filter(|line| !line.is_empty()).try_for_each(|line| self.line(&format!("      {line}")))
+        let lines = text.lines().filter(|line| !line.is_empty());
+        lines.flat_map(fitting).try_for_each(|line| self.line(&format!("      {line}")))
     }
 
     /// Something that was just seen to be so.
@@ -78,6 +79,10 @@ impl Page {
     fn paint(&self, style: &str, text: &str) -> String {
         if self.colour { format!("\u{1b}[{style}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+fn fitting(line: &str) -> Vec<String> {
+    if line.chars().count() <= WIDTH { vec![line.to_owned()] } else { wrap(line, WIDTH) }
 }
 
 /// Breaks at spaces, so that no line is longer than `width` unless a word is.

@@ -20,13 +20,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A killed process is gone in far less.
 const REAP_POLLS: usize = 2000;
 
+/// This program as it runs, also if cargo has put a newer one in its place.
+const MYSELF: &str = "/proc/self/exe";
+
 /// A command of which every process ends with this one.
-pub(crate) fn command(program: impl AsRef<OsStr>) -> anyhow::Result<Command> {
-    let myself = std::env::current_exe().context("where this program is")?;
-    let mut command = Command::new(myself);
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(MYSELF);
     command.arg(tether::FLAG).arg(std::process::id().to_string()).arg(program);
     command.stdin(Stdio::null()).process_group(0);
-    Ok(command)
+    command
 }
 
 /// A running child, a process group of its own. Dropping it kills the group and waits until it is gone.

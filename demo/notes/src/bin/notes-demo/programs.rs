@@ -33,7 +33,7 @@ impl Programs {
     pub(crate) async fn build(&self) -> anyhow::Result<()> {
         #[allow(clippy::disallowed_methods, reason = "cargo tells which cargo runs this program")]
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = command(cargo)?;
+        let mut command = command(cargo);
         command.args(["build", "--bins", "--profile", self.profile()]);
         command.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
         command.arg("--manifest-path").arg(repository().join("Cargo.toml"));

@@ -58,7 +58,7 @@ impl Stage {
     pub(crate) async fn start_coordinator_again(&self) -> anyhow::Result<Process> {
         let folder = self.folder("coordinator")?;
         let log = folder.join("log");
-        let mut command = command(self.programs.path("marblerun-coordinator"))?;
+        let mut command = command(self.programs.path("marblerun-coordinator"));
         command.current_dir(&folder).stdout(open(&log)?).stderr(open(&log)?);
         command
             .env("OE_SIMULATION", "1")
@@ -107,7 +107,7 @@ impl Stage {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let paths = std::env::split_paths(&path).collect::<Vec<_>>();
         let folders = std::iter::once(self.programs.folder().to_owned()).chain(paths);
-        let mut command = command(self.programs.path("marblerun-premain"))?;
+        let mut command = command(self.programs.path("marblerun-premain"));
         command
             .current_dir(self.folder(folder)?)
             .env("PATH", std::env::join_paths(folders)?)
