@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use marblerun_attest::{RefusingVerifier, SimulationVerifier, Verifier};
-use marblerun_core::keys::KeySource;
+use marblerun_core::keys::{FreshKeys, KeySource};
 use marblerun_core::pki::Pki;
 use marblerun_core::{Phase, Recovery, State};
 use marblerun_store::FileStore;
@@ -47,12 +47,13 @@ impl App {
     /// What is wrong with the machine, the state, an address or the startup manifest, and what to do.
     pub async fn build(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<Self> {
         let tee: Arc<dyn Tee> = marblerun_tee::detect(config.simulation)?.into();
-        let keys = Arc::new(PooledKeys::start()?);
+        let keys = Arc::new(PooledKeys::start(FreshKeys)?);
         let (ledger, state) = open(&config, &tee, &keys, clock())?;
         let presented = Presented::new(state.pki())?;
         let (client_shows, mesh_shows) = (Arc::clone(&presented.client), Arc::clone(&presented.mesh));
         let published = Arc::new(ArcSwap::from_pointee(state));
-        let (writer, thread) = Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
+        let (writer, thread) =
+            Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
         let coordinator = Coordinator::new(Parts {
             published,
             writer,
@@ -165,7 +166,8 @@ async fn apply_startup_manifest(coordinator: &Coordinator, config: &Config) -> a
         tracing::warn!(state = phase.code(), "the startup manifest is ignored: {}", phase.message());
         return Ok(());
     }
-    let raw = std::fs::read(path).with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
+    let raw = std::fs::read(path)
+        .with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
     let prepared = coordinator
         .set_manifest(raw)
         .await

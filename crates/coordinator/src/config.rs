@@ -119,19 +119,26 @@ impl Config {
     pub fn parse(flags: &Flags, environment: &Environment, folder: &Path) -> Result<Self, ConfigError> {
         let settings = Settings { environment };
         settings.refuse_distributed(flags)?;
-        let names = settings.text(&flags.dns_names, "EDG_COORDINATOR_DNS_NAMES").unwrap_or("localhost".into());
+        let names =
+            settings.text(&flags.dns_names, "EDG_COORDINATOR_DNS_NAMES").unwrap_or("localhost".into());
         let (ip_addresses, dns_names) = names_and_addresses(&names);
         let dev_mode = settings.switch(&flags.dev_mode, "EDG_COORDINATOR_DEV_MODE")?;
         Ok(Self {
-            mesh: settings.address(&flags.mesh_addr, "EDG_COORDINATOR_MESH_ADDR", Some(":2001"))?.unwrap_or(ANY),
-            client: settings.address(&flags.client_addr, "EDG_COORDINATOR_CLIENT_ADDR", Some(":4433"))?.unwrap_or(ANY),
+            mesh: settings
+                .address(&flags.mesh_addr, "EDG_COORDINATOR_MESH_ADDR", Some(":2001"))?
+                .unwrap_or(ANY),
+            client: settings
+                .address(&flags.client_addr, "EDG_COORDINATOR_CLIENT_ADDR", Some(":4433"))?
+                .unwrap_or(ANY),
             prometheus: settings.address(&flags.prometheus_addr, "EDG_COORDINATOR_PROMETHEUS_ADDR", None)?,
             dns_names,
             ip_addresses,
             seal_dir: settings
                 .text(&flags.seal_dir, "EDG_COORDINATOR_SEAL_DIR")
                 .map_or_else(|| folder.join("marblerun-coordinator-data"), PathBuf::from),
-            startup_manifest: settings.text(&flags.startup_manifest, "EDG_STARTUP_MANIFEST").map(PathBuf::from),
+            startup_manifest: settings
+                .text(&flags.startup_manifest, "EDG_STARTUP_MANIFEST")
+                .map(PathBuf::from),
             log: LogConfig {
                 debug: settings.switch(&flags.debug_logging, "EDG_DEBUG_LOGGING")? || dev_mode,
                 json: settings.log_format(&flags.log_format)?,
@@ -186,7 +193,10 @@ impl Settings<'_> {
     fn level(&self, flag: &Option<String>) -> Result<tracing::Level, ConfigError> {
         let name = "EDG_HTTP_ERROR_LOG_LEVEL";
         let Some(text) = self.text(flag, name) else { return Ok(tracing::Level::ERROR) };
-        text.parse().map_err(|_| ConfigError { name, reason: format!("{text:?} is no log level (debug, info, warn, error)") })
+        text.parse().map_err(|_| ConfigError {
+            name,
+            reason: format!("{text:?} is no log level (debug, info, warn, error)"),
+        })
     }
 
     /// Sharing a state is not built yet; pretending to would let two Coordinators diverge.

@@ -15,7 +15,9 @@ pub enum Failure {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The marble showed no client certificate.
-    #[error("no client certificate: a marble connects with a self-signed certificate to which its evidence is bound")]
+    #[error(
+        "no client certificate: a marble connects with a self-signed certificate to which its evidence is bound"
+    )]
     NoCertificate,
     /// The state could not be made durable. The log has the details.
     #[error("{0}")]
@@ -37,7 +39,9 @@ impl Failure {
     /// What the caller is told.
     pub fn message(&self) -> String {
         match self {
-            Self::Storage(_) => "the change could not be stored and nothing changed; the Coordinator's log says why".into(),
+            Self::Storage(_) => {
+                "the change could not be stored and nothing changed; the Coordinator's log says why".into()
+            }
             Self::Internal(_) => "internal error; the Coordinator's log says more".into(),
             other => other.to_string(),
         }
@@ -47,7 +51,9 @@ impl Failure {
     pub fn http(&self) -> StatusCode {
         match self {
             Self::Refused(refusal) => match refusal {
-                Refusal::NotServing(_) | Refusal::ManifestAlreadySet | Refusal::Superseded => StatusCode::CONFLICT,
+                Refusal::NotServing(_) | Refusal::ManifestAlreadySet | Refusal::Superseded => {
+                    StatusCode::CONFLICT
+                }
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },

@@ -36,7 +36,11 @@ impl MarbleApi {
 impl Service for MarbleApi {
     type Body = tonic::body::Body;
 
-    async fn answer(&self, mut request: Request<Incoming>, peer: Option<PeerCertificate>) -> Response<Self::Body> {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: Option<PeerCertificate>,
+    ) -> Response<Self::Body> {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);
         }
@@ -44,7 +48,9 @@ impl Service for MarbleApi {
         match tokio::time::timeout(DEADLINE, answer).await {
             Ok(Ok(response)) => response,
             Ok(Err(never)) => match never {},
-            Err(_) => Status::deadline_exceeded(format!("not done within {} s", DEADLINE.as_secs())).into_http(),
+            Err(_) => {
+                Status::deadline_exceeded(format!("not done within {} s", DEADLINE.as_secs())).into_http()
+            }
         }
     }
 }

@@ -11,7 +11,8 @@ use marblerun_core::journal::{Dek, Header, Journal, JournalError, Kek, RecordKin
 use marblerun_core::keys::{KeyError, KeySource};
 use marblerun_core::recovery::Hints;
 use marblerun_core::{
-    Deployment, Event, ReplayError, State, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
+    Deployment, Event, ReplayError, State, apply, decode_events, decode_snapshot, encode_events,
+    encode_snapshot,
 };
 use marblerun_manifest::SealMode;
 use marblerun_store::{Position, Store, StoreError};
@@ -33,10 +34,9 @@ pub struct Ledger {
 /// An open journal and what goes with it.
 struct Open {
     journal: Journal,
-    key_file: KeyFile,
     snapshot_length: u64,
-    /// The end of the data is not certain (a failed or torn append): the next commit replaces everything.
-    uncertain: bool,
+    /// The data ends in an incomplete record: the next commit replaces everything.
+    torn: bool,
 }
 
 /// What stood in the store at start.
@@ -122,25 +122,38 @@ impl Ledger {
     /// If it is not durable; then the old state is as it was.
     pub fn begin(&mut self, deployment: &Deployment, dek: &Dek, hints: Hints) -> Result<(), LedgerError> {
         if deployment.manifest.config.seal_mode == SealMode::Disabled {
-            return Ok(self.store.set_aside(&aside_label(deployment))?);
+            return self.forget(deployment);
         }
-        self.store.keep_copy(&aside_label(deployment))?;
+        self.keep_aside(deployment)?;
         let (mut key_file, kek, dek_id) = self.new_key_file(deployment, dek)?;
-        self.store.write_key(&key_file.to_bytes(&kek))?;
-        let header =
-            Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
+        self.store.write_key(&key_file.to_bytes(&kek)?)?;
+        let header = Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
         let snapshot = encode_snapshot(deployment)?;
         let (journal, bytes) = Journal::start(header, dek.clone(), &kek, None, &snapshot, &*self.keys)?;
         self.position = self.store.replace(self.position, &bytes)?;
-        key_file.used = true;
-        let marked = self.store.write_key(&key_file.to_bytes(&kek));
-        // The deployment is durable; a mark that could not be set is set with the next start.
-        if let Err(error) = marked {
-            tracing::warn!(%error, "sealed_key could not be marked as used; the state itself is safe");
-        }
-        let snapshot_length = bytes.len() as u64;
-        self.open = Some(Open { journal, key_file, snapshot_length, uncertain: false });
+        // The deployment is durable; a mark that could not be set is set at the next start.
+        self.mark_used(&mut key_file, &kek);
+        self.open = Some(Open { journal, snapshot_length: bytes.len() as u64, torn: false });
         Ok(())
+    }
+
+    /// Old state that makes way stays under a name of its own.
+    fn keep_aside(&mut self, deployment: &Deployment) -> Result<(), LedgerError> {
+        let loaded = self.store.load()?;
+        if loaded.data.is_some() {
+            let since =
+                deployment.set_at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let label = self.store.copy_aside(&format!("before-{}", since.as_millis()))?;
+            tracing::info!(label, "the old sealed state is kept aside under this ending");
+        }
+        Ok(())
+    }
+
+    /// `SealMode` `Disabled`: nothing is kept, not even what was there before.
+    fn forget(&mut self, deployment: &Deployment) -> Result<(), LedgerError> {
+        self.keep_aside(deployment)?;
+        self.open = None;
+        Ok(self.store.clear()?)
     }
 
     /// Makes events durable; `after` is the deployment that they lead to.
@@ -153,7 +166,7 @@ impl Ledger {
         }
         let open = self.open.as_mut().ok_or(LedgerError::Internal("no journal is open"))?;
         let appended = self.position.length.saturating_sub(open.snapshot_length);
-        if open.uncertain || appended > COMPACT_AFTER.max(open.snapshot_length) {
+        if open.torn || appended > COMPACT_AFTER.max(open.snapshot_length) {
             return self.replace(after);
         }
         let encoded = open.journal.encode(&encode_events(events)?, &*self.keys)?;
@@ -163,21 +176,21 @@ impl Ledger {
                 open.journal.advance(encoded.head);
                 Ok(())
             }
-            Err(error) => {
-                open.uncertain = true;
-                Err(error.into())
+            Err(StoreError::ReplaceFirst(why)) => {
+                tracing::warn!(why, "writing the sealed state anew");
+                self.replace(after)
             }
+            Err(error) => Err(error.into()),
         }
     }
 
     fn replace(&mut self, after: &Deployment) -> Result<(), LedgerError> {
         let open = self.open.as_mut().ok_or(LedgerError::Internal("no journal is open"))?;
         let encoded = open.journal.compact(&encode_snapshot(after)?, &*self.keys)?;
-        open.uncertain = true;
         self.position = self.store.replace(self.position, &encoded.bytes)?;
         open.journal.advance(encoded.head);
         open.snapshot_length = encoded.bytes.len() as u64;
-        open.uncertain = false;
+        open.torn = false;
         Ok(())
     }
 
@@ -197,7 +210,7 @@ impl Ledger {
     fn both(&mut self, key: &[u8], data: &[u8]) -> Result<Found, LedgerError> {
         let header = Journal::read_header(data)?;
         self.check_origin(&header.origin)?;
-        let (key_file, kek, dek) = match self.unseal(key, &header) {
+        let (mut key_file, kek, dek) = match self.unseal(key, &header) {
             Ok(unsealed) => unsealed,
             Err(reason) => return self.locked(data, reason),
         };
@@ -210,36 +223,32 @@ impl Ledger {
                 "cut an incomplete record at the end of sealed_data: it was never acknowledged"
             );
         }
-        let mut open = Open {
-            journal: opened.journal,
-            key_file,
-            snapshot_length: opened.valid_length,
-            uncertain: torn,
-        };
-        self.mark_used(&mut open, &kek);
-        self.open = Some(open);
+        self.mark_used(&mut key_file, &kek);
+        self.open = Some(Open { journal: opened.journal, snapshot_length: opened.valid_length, torn });
         Ok(Found::Deployment(Box::new(deployment)))
     }
 
-    /// A kill between data and mark leaves the mark to the next start.
-    fn mark_used(&mut self, open: &mut Open, kek: &Kek) {
-        if open.key_file.used {
+    /// Data was committed under this key. If the mark cannot be set, or a kill comes before it, the next start sets it.
+    fn mark_used(&mut self, key_file: &mut KeyFile, kek: &Kek) {
+        if key_file.used {
             return;
         }
-        open.key_file.used = true;
-        if let Err(error) = self.store.write_key(&open.key_file.to_bytes(kek)) {
-            open.key_file.used = false;
-            tracing::warn!(%error, "sealed_key could not be marked as used");
+        key_file.used = true;
+        let marked =
+            key_file.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
+        if let Err(error) = marked {
+            tracing::warn!(%error, "sealed_key could not be marked as used; the state itself is safe");
         }
     }
 
     fn unseal(&self, key: &[u8], header: &Header) -> Result<(KeyFile, Kek, Dek), String> {
-        let file = KeyFile::parse(key).map_err(|error| format!("sealed_key: {error}"))?;
+        let file = KeyFile::parse(key).map_err(|error| error.to_string())?;
         let kek = self.tee.unseal(&file.sealed_kek).map_err(|error| error.to_string())?;
-        let kek: [u8; 32] = kek[..].try_into().map_err(|_| "sealed_key: the sealed KEK has a wrong length")?;
+        let kek: [u8; 32] =
+            kek[..].try_into().map_err(|_| "sealed_key: the sealed KEK has a wrong length")?;
         let kek = Kek(Zeroizing::new(kek));
-        file.verify(&kek).map_err(|error| format!("sealed_key: {error}"))?;
-        let dek = file.unwrap(&header.dek_id, &kek).map_err(|error| format!("sealed_key: {error}"))?;
+        let file = KeyFile::open(key, &kek).map_err(|error| error.to_string())?;
+        let dek = file.unwrap(&header.dek_id, &kek).map_err(|error| error.to_string())?;
         Ok((file, kek, dek))
     }
 
@@ -251,7 +260,11 @@ impl Ledger {
         Err(LedgerError::Origin { found: found.into(), here: here.into() })
     }
 
-    fn new_key_file(&self, deployment: &Deployment, dek: &Dek) -> Result<(KeyFile, Kek, String), LedgerError> {
+    fn new_key_file(
+        &self,
+        deployment: &Deployment,
+        dek: &Dek,
+    ) -> Result<(KeyFile, Kek, String), LedgerError> {
         let mut bytes = Zeroizing::new([0; 32]);
         self.keys.fill(&mut *bytes)?;
         let kek = Kek(bytes);
@@ -264,12 +277,6 @@ impl Ledger {
         let dek_id = file.wrap(dek, &kek, &*self.keys)?;
         Ok((file, kek, dek_id))
     }
-}
-
-/// Old state that makes way stays under a name of its own.
-fn aside_label(deployment: &Deployment) -> String {
-    let since = deployment.set_at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("before-{}", since.as_millis())
 }
 
 fn replay(records: &[(RecordKind, Zeroizing<Vec<u8>>)]) -> Result<Deployment, LedgerError> {

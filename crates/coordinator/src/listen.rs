@@ -98,7 +98,13 @@ impl<S: Service> Listener<S> {
         let _ = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, from: SocketAddr, place: Place, stop: watch::Receiver<()>) {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        from: SocketAddr,
+        place: Place,
+        stop: watch::Receiver<()>,
+    ) {
         let _ = stream.set_nodelay(true);
         let activity = Arc::clone(&place.activity);
         tokio::select! {
@@ -192,7 +198,8 @@ fn builder() -> Builder<TokioExecutor> {
 fn most_connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let files = line.and_then(|rest| rest.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
+    let files =
+        line.and_then(|rest| rest.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
     // Three listeners, and some files for everything else.
     files.map_or(MOST_CONNECTIONS, |files| (files.saturating_sub(64) / 3).clamp(16, MOST_CONNECTIONS))
 }

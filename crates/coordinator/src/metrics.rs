@@ -4,7 +4,8 @@
 //! number grow.
 
 use prometheus::{
-    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder as _, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// Label of everything that the manifest does not name.
@@ -62,7 +63,12 @@ impl Metrics {
         let durations = prometheus::DEFAULT_BUCKETS.to_vec();
         let metrics = Self {
             state: register(r, IntGauge::new("coordinator_state", "State of the Coordinator, 1 to 3.")?)?,
-            activations: counter(r, "coordinator_marble_activations_total", "Marbles that tried.", &["type"])?,
+            activations: counter(
+                r,
+                "coordinator_marble_activations_total",
+                "Marbles that tried.",
+                &["type"],
+            )?,
             activations_success: counter(
                 r,
                 "coordinator_marble_activations_success_total",
@@ -73,10 +79,18 @@ impl Metrics {
             grpc_received: counter(r, "grpc_server_msg_received_total", "Messages received.", &grpc)?,
             grpc_sent: counter(r, "grpc_server_msg_sent_total", "Messages sent.", &grpc)?,
             grpc_handled: counter(r, "grpc_server_handled_total", "RPCs answered, by code.", &handled)?,
-            http_total: counter(r, &format!("{http}request_total"), "Requests.", &["code", "method", "path"])?,
+            http_total: counter(
+                r,
+                &format!("{http}request_total"),
+                "Requests.",
+                &["code", "method", "path"],
+            )?,
             http_in_flight: register(
                 r,
-                IntGaugeVec::new(Opts::new(format!("{http}in_flight_requests"), "Requests under way."), &["path"])?,
+                IntGaugeVec::new(
+                    Opts::new(format!("{http}in_flight_requests"), "Requests under way."),
+                    &["path"],
+                )?,
             )?,
             http_duration: histogram(
                 r,
@@ -84,8 +98,18 @@ impl Metrics {
                 durations,
                 &["method", "path"],
             )?,
-            http_request_size: histogram(r, &format!("{http}request_size_histogram_bytes"), sizes.clone(), &["path"])?,
-            http_response_size: histogram(r, &format!("{http}response_size_histogram_bytes"), sizes, &["path"])?,
+            http_request_size: histogram(
+                r,
+                &format!("{http}request_size_histogram_bytes"),
+                sizes.clone(),
+                &["path"],
+            )?,
+            http_response_size: histogram(
+                r,
+                &format!("{http}response_size_histogram_bytes"),
+                sizes,
+                &["path"],
+            )?,
             registry,
         };
         metrics.initialise(routes)?;
@@ -96,7 +120,11 @@ impl Metrics {
         let labels = ["version", "commit"];
         let info = Opts::new("coordinator_version_info", "Version of the Coordinator.");
         let info = register(&self.registry, IntGaugeVec::new(info, &labels)?)?;
-        info.with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("MARBLERUN_COMMIT").unwrap_or("unknown")]).set(1);
+        info.with_label_values(&[
+            env!("CARGO_PKG_VERSION"),
+            option_env!("MARBLERUN_COMMIT").unwrap_or("unknown"),
+        ])
+        .set(1);
         for counter in [&self.grpc_started, &self.grpc_received, &self.grpc_sent] {
             counter.with_label_values(&GRPC);
         }
@@ -153,16 +181,29 @@ impl Metrics {
     }
 }
 
-fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, c: C) -> prometheus::Result<C> {
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    c: C,
+) -> prometheus::Result<C> {
     registry.register(Box::new(c.clone()))?;
     Ok(c)
 }
 
-fn counter(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+fn counter(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
 }
 
-fn histogram(registry: &Registry, name: &str, buckets: Vec<f64>, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    buckets: Vec<f64>,
+    labels: &[&str],
+) -> prometheus::Result<HistogramVec> {
     let help = name.rsplit('_').next().unwrap_or(name);
     register(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?)
 }

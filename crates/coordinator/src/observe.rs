@@ -29,7 +29,11 @@ impl Service for Observers {
                 response(StatusCode::OK, "text/plain; version=0.0.4", self.0.metrics().text())
             }
             (&Method::GET, "/events") => response(StatusCode::OK, "application/json", self.0.events().json()),
-            _ => response(StatusCode::NOT_FOUND, "text/plain", b"only GET /metrics and GET /events are here\n".to_vec()),
+            _ => response(
+                StatusCode::NOT_FOUND,
+                "text/plain",
+                b"only GET /metrics and GET /events are here\n".to_vec(),
+            ),
         }
     }
 }

@@ -109,7 +109,8 @@ impl Coordinator {
         hash.update(nonce);
         let mut report_data = [0; 64];
         report_data[..32].copy_from_slice(hash.finish().as_ref());
-        let evidence = self.0.tee.evidence(&report_data).map_err(|error| Failure::Internal(error.to_string()))?;
+        let evidence =
+            self.0.tee.evidence(&report_data).map_err(|error| Failure::Internal(error.to_string()))?;
         Ok(Quote { certificates, evidence })
     }
 
@@ -191,7 +192,12 @@ impl Coordinator {
         task.await.map_err(|_| Failure::panicked())?
     }
 
-    fn admit_now(&self, deployment: &Deployment, peer: &PeerCertificate, ask: &Ask) -> Result<Admission, Failure> {
+    fn admit_now(
+        &self,
+        deployment: &Deployment,
+        peer: &PeerCertificate,
+        ask: &Ask,
+    ) -> Result<Admission, Failure> {
         let now = (self.0.clock)();
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &peer.0);
         let mut bound = [0; 32];

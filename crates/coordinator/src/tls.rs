@@ -67,7 +67,10 @@ fn certified(pki: &Pki) -> Result<[Arc<CertifiedKey>; 2], rustls::Error> {
     let one = |certificate: &[u8], key: &marblerun_core::keys::SigningKey| {
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.bytes().private.as_slice()));
         let key = aws_lc_rs::sign::any_supported_type(&key)?;
-        Ok(Arc::new(CertifiedKey::new(vec![CertificateDer::from(certificate.to_vec())], key)))
+        Ok::<_, rustls::Error>(Arc::new(CertifiedKey::new(
+            vec![CertificateDer::from(certificate.to_vec())],
+            key,
+        )))
     };
     Ok([one(&pki.root, &pki.root_key)?, one(&pki.marble_root, &pki.intermediate_key)?])
 }

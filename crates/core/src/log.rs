@@ -35,13 +35,13 @@ impl LogLine {
 }
 
 /// Milliseconds since 1970-01-01 UTC; times before that count as then.
-pub fn milliseconds(time: SystemTime) -> u64 {
+pub(crate) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The inverse of [`milliseconds`].
-pub fn from_milliseconds(milliseconds: u64) -> SystemTime {
+pub(crate) fn from_milliseconds(milliseconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 

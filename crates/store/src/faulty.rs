@@ -146,6 +146,10 @@ impl<S: Store> Store for Faulty<S> {
     fn copy_aside(&mut self, label: &str) -> Result<String, StoreError> {
         self.whole(|inner| inner.copy_aside(label))
     }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.whole(Store::clear)
+    }
 }
 
 impl<S: Store> Faulty<S> {

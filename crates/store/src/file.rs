@@ -141,6 +141,18 @@ impl Store for FileStore {
         self.sync_folder()?;
         Ok(label)
     }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.owned()?;
+        for name in [KEY, DATA] {
+            let path = self.path(name);
+            absent_is_none(fs::remove_file(&path)).map_err(io("remove", &path))?;
+            self.sync_folder()?;
+        }
+        (self.data, self.doubt) = (None, None);
+        self.position = Position { generation: self.position.generation + 1, length: 0 };
+        Ok(())
+    }
 }
 
 /// Writing, step by step.

@@ -110,4 +110,11 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Io`], also if `label` is not 1 to 64 letters, digits, `-` or `_`.
     fn copy_aside(&mut self, label: &str) -> Result<String, StoreError>;
+
+    /// Removes key and data, in this order, durably: a crash in between leaves data without its key, which asks for
+    /// recovery, and never a key without its data.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    fn clear(&mut self) -> Result<(), StoreError>;
 }

@@ -78,6 +78,13 @@ impl Store for MemoryStore {
         memory.aside.insert(label.clone(), state);
         Ok(label)
     }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        let mut memory = self.memory();
+        (memory.key, memory.data) = (None, None);
+        memory.generation += 1;
+        Ok(())
+    }
 }
 
 impl Memory {

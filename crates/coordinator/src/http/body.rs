@@ -18,7 +18,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// # Errors
 /// 413, 408 or 400.
 pub async fn read(body: Incoming, limit: usize) -> Result<Vec<u8>, Refused> {
-    let too_large = || Refused::new(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body exceeds {limit} bytes"));
+    let too_large =
+        || Refused::new(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body exceeds {limit} bytes"));
     // A body that announces its size is refused before a byte of it is read.
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
@@ -44,6 +45,9 @@ pub async fn json<T: DeserializeOwned>(body: Incoming, limit: usize) -> Result<T
     serde_json::from_slice(&bytes).map_err(|error| {
         // Not serde's own text: it may quote what stands there.
         let place = format!("line {}, column {}", error.line(), error.column());
-        Refused::new(StatusCode::BAD_REQUEST, &format!("the body is not the JSON that this endpoint takes ({place})"))
+        Refused::new(
+            StatusCode::BAD_REQUEST,
+            &format!("the body is not the JSON that this endpoint takes ({place})"),
+        )
     })
 }

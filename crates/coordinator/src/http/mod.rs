@@ -11,7 +11,7 @@ mod routes;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -39,10 +39,13 @@ impl ClientApi {
 impl Service for ClientApi {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<Incoming>, peer: Option<PeerCertificate>) -> Response<Self::Body> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Option<PeerCertificate>,
+    ) -> Response<Self::Body> {
         let Some(route) = routes::find(request.method(), request.uri().path()) else {
-            let known = "no such endpoint (paths are exact: case and slashes count)";
-            return Refused::new(StatusCode::METHOD_NOT_ALLOWED, known).response(Version::V2);
+            return unknown(request.method());
         };
         self.measured(route, request, peer).await
     }
@@ -74,4 +77,11 @@ impl ClientApi {
         });
         response
     }
+}
+
+/// 405 whatever is unknown, path or method. An answer to HEAD has no body (RFC 9110 section 9.3.2).
+fn unknown(method: &Method) -> Response<Full<Bytes>> {
+    let known = "no such endpoint (paths are exact: case and slashes count)";
+    let response = Refused::new(StatusCode::METHOD_NOT_ALLOWED, known).response(Version::V2);
+    if method == Method::HEAD { response.map(|_| Full::default()) } else { response }
 }

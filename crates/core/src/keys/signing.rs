@@ -92,3 +92,45 @@ impl<'de> Deserialize<'de> for SigningKey {
 fn unsigned() -> KeyError {
     KeyError("the cryptographic library made no signature".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+
+    use super::*;
+    use crate::keys::FreshKeys;
+
+    fn check(algorithm: &'static dyn VerificationAlgorithm, key: &SigningKey, signature: &[u8], good: bool) {
+        let public = UnparsedPublicKey::new(algorithm, &key.bytes().public);
+        assert_eq!(public.verify(b"manifest", signature).is_ok(), good);
+    }
+
+    #[test]
+    fn signs_with_both_hashes() {
+        let key = SigningKey::generate(&FreshKeys).unwrap();
+        let sha256 = key.sign_sha256(b"manifest").unwrap();
+        let sha384 = key.sign_sha384(b"manifest").unwrap();
+        check(&signature::ECDSA_P384_SHA256_ASN1, &key, &sha256, true);
+        check(&signature::ECDSA_P384_SHA384_ASN1, &key, &sha256, false);
+        check(&signature::ECDSA_P384_SHA384_ASN1, &key, &sha384, true);
+        check(&signature::ECDSA_P384_SHA256_ASN1, &key, &sha384, false);
+    }
+
+    #[test]
+    fn survives_being_stored() {
+        let key = SigningKey::generate(&FreshKeys).unwrap();
+        let stored = serde_json::to_string(&key).unwrap();
+        let again: SigningKey = serde_json::from_str(&stored).unwrap();
+        assert!(key.bytes() == again.bytes());
+        check(&signature::ECDSA_P384_SHA384_ASN1, &key, &again.sign_sha384(b"manifest").unwrap(), true);
+    }
+
+    #[test]
+    fn other_keys_are_refused() {
+        for kind in [KeyKind::Ecdsa(Curve::P256), KeyKind::Ecdsa(Curve::P224), KeyKind::Ed25519] {
+            let private = FreshKeys.key_pair(kind).unwrap().private;
+            assert!(SigningKey::from_pkcs8(&private).is_err(), "{kind:?}");
+        }
+        assert!(SigningKey::from_pkcs8(b"").is_err());
+    }
+}

@@ -87,13 +87,13 @@ pub(super) fn alternatives(names: &Alternatives<'_>) -> Result<Option<Extension>
 }
 
 pub(super) fn subject_key(public: &[u8]) -> Result<Extension, PkiError> {
-    Ok(extension(SUBJECT_KEY, false, &key_identifier(public)?)?)
+    extension(SUBJECT_KEY, false, &key_identifier(public)?)
 }
 
 pub(super) fn authority_key(public: &[u8]) -> Result<Extension, PkiError> {
     let value =
         AuthorityKeyIdentifier { key_identifier: Some(key_identifier(public)?), ..Default::default() };
-    Ok(extension(AUTHORITY_KEY, false, &value)?)
+    extension(AUTHORITY_KEY, false, &value)
 }
 
 pub(super) fn marble_type(name: &str) -> Result<Extension, PkiError> {

@@ -52,7 +52,7 @@ pub(super) fn with_common_name(entries: &[Entry], common_name: &str) -> Vec<Entr
     all
 }
 
-/// The name of these entries. The same value twice in one RDN is an error: it would be no set.
+/// The name of these entries, each with a value one RDN.
 pub(super) fn encode(entries: &[Entry]) -> der::Result<Name> {
     let rdns = entries
         .iter()

@@ -48,14 +48,13 @@ impl CertificateRequest {
     /// # Errors
     /// [`PkiError::Request`] with what is wrong.
     pub fn parse(der: &[u8]) -> Result<Self, PkiError> {
-        if der.len() > MAX_REQUEST_BYTES {
-            let length = der.len();
-            return refuse(format!("it has {length} bytes; at most {MAX_REQUEST_BYTES} are read"));
-        }
-        let signed = Signed::from_der(der).map_err(|why| malformed("it is no PKCS#10 request", why))?;
-        let info = Info::read(signed.body).map_err(|why| malformed("its contents", why))?;
+        let (signed, info) = open(der)?;
         // Before anything else is read: what nobody signed is not worth a look.
         check_signature(&signed, &info.public)?;
+        Self::read(&info)
+    }
+
+    fn read(info: &Info<'_>) -> Parsed<Self> {
         let mut request = Self { subject: subject(info.subject)?, dns_names: vec![], ip_addresses: vec![] };
         request.read_attributes(info.attributes)?;
         Ok(request)
@@ -138,6 +137,15 @@ impl<'a> Info<'a> {
     }
 }
 
+fn open(der: &[u8]) -> Parsed<(Signed<'_>, Info<'_>)> {
+    if der.len() > MAX_REQUEST_BYTES {
+        return refuse(format!("it has {} bytes; at most {MAX_REQUEST_BYTES} are read", der.len()));
+    }
+    let signed = Signed::from_der(der).map_err(|why| malformed("it is no PKCS#10 request", why))?;
+    let info = Info::read(signed.body).map_err(|why| malformed("its contents", why))?;
+    Ok((signed, info))
+}
+
 fn check_signature(signed: &Signed<'_>, public: &SubjectPublicKeyInfoRef<'_>) -> Parsed<()> {
     let body = signed.body.to_der().map_err(|why| malformed("its contents", why))?;
     let algorithm: &AlgorithmIdentifierRef<'_> = &signed.algorithm;
@@ -167,15 +175,8 @@ fn is_kept(oid: ObjectIdentifier) -> bool {
     name::BEFORE_COMMON_NAME.contains(&oid) || oid == name::SERIAL_NUMBER
 }
 
-/// All values of a type, each once.
 fn values_of(oid: ObjectIdentifier, given: &[(ObjectIdentifier, String)]) -> Vec<String> {
-    let mut values: Vec<String> = Vec::new();
-    for (_, value) in given.iter().filter(|(other, _)| *other == oid) {
-        if !values.contains(value) {
-            values.push(value.clone());
-        }
-    }
-    values
+    given.iter().filter(|(other, _)| *other == oid).map(|(_, value)| value.clone()).collect()
 }
 
 /// A string of any type whose bytes are UTF-8, which leaves out the two- and four-byte encodings of old.
@@ -251,3 +252,6 @@ fn malformed(what: &str, why: der::Error) -> PkiError {
 fn refuse<T>(why: String) -> Parsed<T> {
     Err(PkiError::Request(why))
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,3 +79,53 @@ fn make_kind(
 fn of_secret(name: &str, cause: PkiError) -> PkiError {
     PkiError::Secret { name: name.to_owned(), cause: Box::new(cause) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use marblerun_manifest::Curve;
+
+    use super::*;
+    use crate::keys::FreshKeys;
+
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    fn make_one(kind: SecretKind) -> Result<SecretValue, PkiError> {
+        let pki = Pki::generate(&[], &[], &FreshKeys, now()).unwrap();
+        make_kind(kind, &CertificateTemplate::default(), &pki, &FreshKeys, now())
+    }
+
+    #[test]
+    fn symmetric_keys_are_random_and_of_their_length() {
+        let kind = SecretKind::Symmetric { bytes: 131_072 };
+        let (one, other) = (make_one(kind).unwrap(), make_one(kind).unwrap());
+        assert!(one.fits_symmetric(kind) && other.fits_symmetric(kind) && one != other);
+    }
+
+    #[test]
+    fn certificates_come_with_their_key() {
+        for kind in
+            [SecretKind::CertEd25519, SecretKind::CertEcdsa(Curve::P224), SecretKind::CertRsa { bits: 2048 }]
+        {
+            let Ok(SecretValue::Certificate { certificate, public, private }) = make_one(kind) else {
+                panic!("{kind:?}: no certificate");
+            };
+            let holds = |part: &[u8]| certificate.windows(part.len()).any(|window| window == part);
+            assert!(holds(&public) && !private.is_empty(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_made_is_named() {
+        let plain = PkiError::Template("plain secrets are uploaded, never made".into());
+        assert_eq!(make_one(SecretKind::Plain).err(), Some(plain.clone()));
+        assert_eq!(
+            of_secret("letter", plain).to_string(),
+            "Secrets.letter: certificate template: plain secrets are uploaded, never made",
+        );
+        assert!(matches!(make_one(SecretKind::CertRsa { bits: 512 }), Err(PkiError::Key(_))));
+    }
+}

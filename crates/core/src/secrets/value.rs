@@ -34,3 +34,29 @@ impl SecretValue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_stored(value: &SecretValue) {
+        let stored = serde_json::to_string(value).unwrap();
+        assert!(serde_json::from_str::<SecretValue>(&stored).unwrap() == *value, "{stored}");
+    }
+
+    #[test]
+    fn survives_being_stored() {
+        check_stored(&SecretValue::Bytes(Zeroizing::new(vec![])));
+        check_stored(&SecretValue::Bytes(Zeroizing::new(vec![0, 0xff, b'"'])));
+        let private = Zeroizing::new(vec![3]);
+        check_stored(&SecretValue::Certificate { certificate: vec![1], public: vec![2], private });
+    }
+
+    #[test]
+    fn a_key_is_kept_only_at_its_length() {
+        let key = SecretValue::Bytes(Zeroizing::new(vec![0; 16]));
+        assert!(key.fits_symmetric(SecretKind::Symmetric { bytes: 16 }));
+        assert!(!key.fits_symmetric(SecretKind::Symmetric { bytes: 32 }));
+        assert!(!key.fits_symmetric(SecretKind::Plain));
+    }
+}

@@ -86,7 +86,8 @@ fn a_key_of_hostile_size_is_refused() {
 
 #[test]
 fn data_that_was_removed_replaced_or_changed_under_us_is_written_anew_not_appended_to() {
-    let harms: [(&str, fn(&Path)); 4] = [
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 4] = [
         ("removed", |data| fs::remove_file(data).unwrap()),
         ("replaced", |data| {
             fs::rename(data, data.with_file_name("elsewhere")).unwrap();

@@ -35,7 +35,7 @@ impl Small {
     fn fill(&self) {
         let mut size = 1 << 16;
         while size > 0 {
-            let path = self.folder.path().join(format!("filler-{size}-{}", fastrand(&self.folder)));
+            let path = self.folder.path().join(format!("filler-{size}-{}", names(&self.folder)));
             if fs::write(path, vec![1; size]).is_err() {
                 size /= 2;
             }
@@ -51,8 +51,8 @@ impl Small {
     }
 }
 
-/// A number that no filler has yet.
-fn fastrand(folder: &TempDir) -> usize {
+/// How many names there are: a number that no filler has yet.
+fn names(folder: &TempDir) -> usize {
     fs::read_dir(folder.path()).unwrap().count()
 }
 

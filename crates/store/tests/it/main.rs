@@ -1,5 +1,12 @@
 //! The stores, driven from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do"
+)]
+
 mod crash;
 mod engines;
 mod file;
