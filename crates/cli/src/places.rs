@@ -208,8 +208,8 @@ mod tests {
         check(&places, "Packages", Some((2, 3)));
         check(&places, "packages.A.Debug", Some((2, 22)));
         check(&places, "Marbles", Some((3, 2)));
-        check(&places, "Marbles.web.x.Argv[1]", Some((4, 28)));
-        check(&places, "Marbles.web.x.Argv.2.Data", Some((4, 36)));
+        check(&places, "Marbles.web.x.Argv[1]", Some((4, 32)));
+        check(&places, "Marbles.web.x.Argv.2.Data", Some((4, 40)));
         check(&places, "Marbles.web.x.Missing.Deeper", Some((4, 5)));
         check(&places, "Users", None);
         check(&Places::of_json("[[["), "0.0", Some((1, 3)));
@@ -217,11 +217,11 @@ mod tests {
 
     #[test]
     fn places_in_yaml() {
-        let yaml = "Packages:\n  a: &a {Debug: true}\n  b: *a\nList:\n  - x\n  - y: 1\n";
+        let yaml = "Packages:\n  a: &a {Debug: true}\n  b: *a\nList:\n  - x\n  - z: 1\n";
         let places = Places::of_yaml(&crate::yaml::parse(yaml).unwrap());
         check(&places, "Packages.a.Debug", Some((2, 10)));
         check(&places, "Packages.b", Some((3, 3)));
         check(&places, "Packages.b.Debug", Some((2, 10)));
-        check(&places, "List[1].y", Some((6, 5)));
+        check(&places, "List[1].z", Some((6, 5)));
     }
 }
