@@ -106,7 +106,6 @@ pub mod v2 {
 
     /// `POST /api/v2/manifest`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-    #[serde(deny_unknown_fields)]
     pub struct SetManifest {
         /// The manifest's bytes.
         pub manifest: Base64,

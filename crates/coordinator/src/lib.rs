@@ -1,1 +1,22 @@
-//! coordinator
+//! The Coordinator as a service: configuration, sockets, the writer, the two APIs.
+//!
+//! Decisions are made in the core room; this room moves bytes, time and keys to it and its answers back. See
+//! [`app::App`] for start-up, [`service::Coordinator`] for the use cases, [`writer`] for how state changes.
+
+pub mod app;
+pub mod config;
+mod connections;
+mod events;
+mod failure;
+mod grpc;
+mod http;
+pub mod key_pool;
+pub mod ledger;
+mod listen;
+pub mod logging;
+mod metrics;
+mod observe;
+pub mod service;
+mod spki;
+mod tls;
+pub mod writer;

@@ -1,2 +1,65 @@
-//! Placeholder until its room is built.
-fn main() {}
+//! `marblerun-coordinator`: reads flags and environment, then runs until it is told to stop.
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Parser as _;
+use marblerun_coordinator::app::App;
+use marblerun_coordinator::config::{Config, Flags};
+use marblerun_coordinator::logging;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+#[allow(clippy::disallowed_methods, reason = "the program's main is where clock and environment are read")]
+fn main() -> ExitCode {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let flags = Flags::try_parse().unwrap_or_else(|error| {
+        let _ = error.print();
+        std::process::exit(i32::from(error.use_stderr()));
+    });
+    let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
+    match Config::parse(&flags, &environment, &folder)
+        .map_err(Into::into)
+        .and_then(|c| run(c, SystemTime::now))
+    {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error),
+    }
+}
+
+fn run(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<()> {
+    logging::install(&config.log);
+    if config.simulation {
+        tracing::warn!(
+            "SIMULATION: no TEE, no evidence, the state key lies unsealed on disk; for development only"
+        );
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stop = stop_signal()?;
+        App::build(config, clock).await?.run(stop).await
+    })
+}
+
+/// Changes on SIGTERM or SIGINT.
+fn stop_signal() -> std::io::Result<watch::Receiver<()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (sender, receiver) = watch::channel(());
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: requests under way are finished");
+        let _ = sender.send(());
+    });
+    Ok(receiver)
+}
+
+#[allow(clippy::print_stderr, reason = "the log may not be installed yet")]
+fn complain(error: &anyhow::Error) -> ExitCode {
+    eprintln!("marblerun-coordinator: {error:#}");
+    ExitCode::FAILURE
+}

@@ -16,3 +16,29 @@ pub(crate) mod base64 {
         STANDARD.decode(text.as_bytes()).map(B::from).map_err(D::Error::custom)
     }
 }
+
+/// A PEM block (RFC 7468): lines of 64 characters, final newline.
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+    use ::base64::Engine as _;
+    let body = zeroize::Zeroizing::new(::base64::engine::general_purpose::STANDARD.encode(der));
+    let lines = body.len().div_ceil(64);
+    // Sized exactly: growing would leave copies of private keys behind.
+    let mut text = String::with_capacity(body.len() + lines + 2 * label.len() + 32);
+    text.extend(["-----BEGIN ", label, "-----\n"]);
+    for start in (0..body.len()).step_by(64) {
+        text.push_str(&body[start..body.len().min(start + 64)]);
+        text.push('\n');
+    }
+    text.extend(["-----END ", label, "-----\n"]);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn pem_lines_have_64_characters() {
+        assert_eq!(super::pem("X", &[]), "-----BEGIN X-----\n-----END X-----\n");
+        let text = super::pem("X", &[0; 49]);
+        assert_eq!(text, format!("-----BEGIN X-----\n{}\nAA==\n-----END X-----\n", "A".repeat(64)));
+    }
+}

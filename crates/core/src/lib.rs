@@ -2,10 +2,29 @@
 //!
 //! Everything here is a function from values to values. There are no sockets, files, clocks or async: the time,
 //! keys and evidence verifiers are arguments.
+//!
+//! [`decide()`] turns a [`Command`] into [`Event`]s, [`apply`] turns events into the next [`State`]; there is no other
+//! way for state to change.
 
+pub mod activation;
+mod decide;
 mod encoding;
+mod event;
 pub mod journal;
 pub mod keys;
+mod log;
 pub mod pki;
 pub mod recovery;
+mod refusal;
 pub mod secrets;
+mod setup;
+mod state;
+
+pub use decide::{Command, decide};
+pub use event::{
+    Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
+};
+pub use log::LogLine;
+pub use refusal::Refusal;
+pub use setup::{Prepared, prepare};
+pub use state::{Chain, Deployment, Phase, Previous, Recovery, State};

@@ -7,9 +7,12 @@
 //! This room never opens a file, a socket or a clock, and knows no other room.
 
 mod check;
+mod finding;
+mod json;
 mod model;
 pub mod template;
 pub mod written;
 
-pub use check::{Checked, Finding, ManifestErrors};
+pub use check::{Checked, ManifestErrors};
+pub use finding::{Finding, Position};
 pub use model::*;

@@ -1,2 +1,273 @@
 //! The manifest as it was written: one struct per JSON object, nothing checked yet. The JSON schema is
 //! generated from these types.
+//!
+//! A field is `None` where the document has no such key, or `null`. Keys match in any case; what they may be is
+//! said here once, in the declarations.
+
+mod certificate;
+mod values;
+
+pub use certificate::{
+    AttributeTypeAndValue, Certificate, Extension, ExtendedKeyUsage, IpNet, Name, ObjectId, Uri, UriParts,
+};
+pub(crate) use values::base64;
+pub use values::{Argument, Bytes, Content, Map, Presence};
+
+/// Declares a JSON object: a struct of optional fields, its known keys, and how to read it. Keys after
+/// `without_effect` are known and accepted, but mean nothing.
+macro_rules! written {
+    (
+        $(#[$meta:meta])*
+        pub struct $name:ident {
+            $($(#[$field_meta:meta])* $key:literal => $field:ident: $type:ty,)*
+        }
+        without_effect [$($ignored:literal),* $(,)?]
+    ) => {
+        $(#[$meta])*
+        #[derive(Default, schemars::JsonSchema)]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$field_meta])* #[schemars(rename = $key)] pub $field: Option<$type>,)*
+        }
+
+        impl $crate::json::Object for $name {
+            const FIELDS: &'static [&'static str] = &[$($key),*];
+            const WITHOUT_EFFECT: &'static [&'static str] = &[$($ignored),*];
+
+            fn field(
+                &mut self,
+                index: usize,
+                p: &mut $crate::json::Parser<'_>,
+            ) -> Result<(), $crate::json::Stop> {
+                match Self::FIELDS.get(index).copied() {
+                    $(Some($key) => self.$field = $crate::json::optional(p)?,)*
+                    _ => p.skip()?,
+                }
+                Ok(())
+            }
+        }
+
+        impl $crate::json::Decode for $name {
+            fn decode(p: &mut $crate::json::Parser<'_>) -> Result<Option<Self>, $crate::json::Stop> {
+                $crate::json::object(p)
+            }
+        }
+    };
+}
+pub(crate) use written;
+
+written! {
+    /// A MarbleRun manifest.
+    pub struct Manifest {
+        /// Software that may run as a marble, by name.
+        "Packages" => packages: Map<Package>,
+        /// Platforms on which marbles may run, by name. None means any.
+        "Infrastructures" => infrastructures: Map<Infrastructure>,
+        /// Types of marbles, by name.
+        "Marbles" => marbles: Map<Marble>,
+        /// Who may log in with a client certificate, by name.
+        "Users" => users: Map<User>,
+        /// Secrets that marbles get, by name.
+        "Secrets" => secrets: Map<Secret>,
+        /// RSA public keys (PKIX, PEM) whose owners can help to recover the Coordinator, by name.
+        "RecoveryKeys" => recovery_keys: Map<String>,
+        /// What users may do, by name.
+        "Roles" => roles: Map<Role>,
+        /// Connections that the marble's runtime protects, by the tag that marbles refer to.
+        "TLS" => tls: Map<TlsTag>,
+        /// Everything that concerns the Coordinator itself.
+        "Config" => config: Config,
+    }
+    without_effect []
+}
+
+written! {
+    /// Software that may run as a marble, told apart by its SGX identity: UniqueID alone, or SignerID, ProductID
+    /// and SecurityVersion together.
+    pub struct Package {
+        /// Whether the enclave is a debug enclave, whose memory the host can read.
+        "Debug" => debug: bool,
+        /// MRENCLAVE, 32 bytes in hexadecimal.
+        "UniqueID" => unique_id: String,
+        /// MRSIGNER, 32 bytes in hexadecimal.
+        "SignerID" => signer_id: String,
+        /// ISVPRODID.
+        "ProductID" => product_id: u64,
+        /// Smallest ISVSVN that is admitted.
+        "SecurityVersion" => security_version: u64,
+        /// TCB statuses that are admitted; default UpToDate and SWHardeningNeeded.
+        "AcceptedTCBStatuses" => accepted_tcb_statuses: Vec<String>,
+        /// Advisories that are tolerated with the status SWHardeningNeeded (`INTEL-SA-00615`).
+        "AcceptedAdvisories" => accepted_advisories: Vec<String>,
+    }
+    without_effect []
+}
+
+written! {
+    /// A platform on which marbles may run: what is given must match.
+    pub struct Infrastructure {
+        /// DER of the vendor's root certificate.
+        "RootCA" => root_ca: Bytes,
+        /// CPUSVN, 16 bytes.
+        "CPUSVN" => cpusvn: Bytes,
+        /// Version of the quoting enclave.
+        "QESVN" => qesvn: u16,
+        /// Version of the provisioning certification enclave.
+        "PCESVN" => pcesvn: u16,
+    }
+    without_effect []
+}
+
+written! {
+    /// A type of marble.
+    pub struct Marble {
+        /// Name of its package.
+        "Package" => package: String,
+        /// How many marbles of this type may ever be activated; 0 means no limit.
+        "MaxActivations" => max_activations: u64,
+        /// What a marble of this type is started with.
+        "Parameters" => parameters: Parameters,
+        /// Tags from the section TLS.
+        "TLS" => tls: Vec<String>,
+        /// Leave the type's name out of the derivation of per-marble keys.
+        "DisableSecretBinding" => disable_secret_binding: bool,
+    }
+    without_effect []
+}
+
+written! {
+    /// What a marble is started with.
+    pub struct Parameters {
+        /// Files, by path.
+        "Files" => files: Map<Content>,
+        /// Environment variables, by name.
+        "Env" => env: Map<Content>,
+        /// The argument vector.
+        "Argv" => argv: Vec<Argument>,
+    }
+    without_effect []
+}
+
+written! {
+    /// The content of a file or variable that a plain string cannot express.
+    pub struct ContentObject {
+        /// The content, encoded.
+        "Data" => data: String,
+        /// How `Data` is encoded: string (default), base64 or hex, in any case.
+        "Encoding" => encoding: String,
+        /// Take the content as it stands, without looking for templates.
+        "NoTemplates" => no_templates: bool,
+    }
+    without_effect []
+}
+
+written! {
+    /// An argument that is rendered as an environment variable is.
+    pub struct ArgumentObject {
+        /// The argument; required.
+        "Data" => data: String,
+        /// Take the argument as it stands, without looking for templates.
+        "NoTemplates" => no_templates: bool,
+    }
+    without_effect []
+}
+
+written! {
+    /// Someone who may log in.
+    pub struct User {
+        /// The client certificate, PEM.
+        "Certificate" => certificate: String,
+        /// Names of roles.
+        "Roles" => roles: Vec<String>,
+    }
+    without_effect []
+}
+
+written! {
+    /// What the holders of a role may do.
+    pub struct Role {
+        /// What kind of thing the role is about.
+        #[schemars(extend("enum" = ["Packages", "Secrets", "Manifest", null]))]
+        "ResourceType" => resource_type: String,
+        /// Names of packages or secrets; none for Manifest.
+        "ResourceNames" => resource_names: Vec<String>,
+        /// UpdateSecurityVersion for packages, ReadSecret and WriteSecret for secrets, UpdateManifest for the
+        /// manifest; in any case.
+        "Actions" => actions: Vec<String>,
+    }
+    without_effect []
+}
+
+written! {
+    /// A secret.
+    pub struct Secret {
+        /// What kind of secret it is.
+        #[schemars(extend("enum" = ["symmetric-key", "cert-rsa", "cert-ecdsa", "cert-ed25519", "plain", null]))]
+        "Type" => kind: String,
+        /// Size in bits; none for cert-ed25519 and plain.
+        "Size" => size: u32,
+        /// One value for all marbles instead of one for each.
+        "Shared" => shared: bool,
+        /// A user uploads the value.
+        "UserDefined" => user_defined: bool,
+        /// How a certificate is made.
+        "Cert" => cert: Certificate,
+        /// Validity of a certificate in days, default 365; not together with Cert.NotAfter.
+        "ValidFor" => valid_for: u32,
+        /// Never in a manifest, which everybody can read.
+        #[schemars(skip)]
+        "Private" => private: values::Presence,
+    }
+    without_effect ["Public"]
+}
+
+written! {
+    /// Connections that the runtime of a marble protects by itself.
+    pub struct TlsTag {
+        /// Ports on which the marble serves.
+        "Incoming" => incoming: Vec<TlsEntry>,
+        /// Servers to which the marble connects.
+        "Outgoing" => outgoing: Vec<TlsEntry>,
+    }
+    without_effect []
+}
+
+written! {
+    /// One connection of a tag.
+    pub struct TlsEntry {
+        /// Port, as a string; required.
+        "Port" => port: String,
+        /// Host name or address; required for outgoing connections.
+        "Addr" => addr: String,
+        /// Incoming: certificate secret to present instead of the marble's own certificate.
+        "Cert" => cert: String,
+        /// Incoming, with Cert: clients may come without a certificate.
+        "DisableClientAuth" => disable_client_auth: bool,
+    }
+    without_effect []
+}
+
+written! {
+    /// Everything that concerns the Coordinator itself.
+    pub struct Config {
+        /// How the Coordinator's state is sealed; default ProductKey.
+        #[schemars(extend("enum" = ["", "ProductKey", "UniqueKey", "Disabled", null]))]
+        "SealMode" => seal_mode: String,
+        /// How many holders of UpdateManifest must agree to an update; 0 means all.
+        "UpdateThreshold" => update_threshold: u64,
+        /// How many recovery keys suffice: 0 for all, or from 2 up.
+        "RecoveryThreshold" => recovery_threshold: u64,
+        /// Optional parts to open: SignQuoteEndpoint, MonotonicCounter, AzureHSMSealing; in any case.
+        "FeatureGates" => feature_gates: Vec<String>,
+        /// Make a new root secret when this manifest replaces another.
+        "RotateRootSecret" => rotate_root_secret: bool,
+    }
+    without_effect []
+}
+
+/// The JSON schema (draft 2020-12) of a manifest, generated from the types of this module.
+///
+/// It describes shapes; rules that span several fields are checked by [`crate::Manifest::parse`] alone.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Manifest).to_value()
+}

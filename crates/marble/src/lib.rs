@@ -1,1 +1,33 @@
-//! marble
+//! SDK and runtime for workloads ("marbles").
+//!
+//! A marble starts, shows the Coordinator what it is ([`activate`]), and receives what its manifest entry says: files,
+//! environment, arguments and a certificate of the mesh. The program `marblerun-premain` does that for any program and
+//! then becomes it; a program written for the mesh builds its TLS configuration with [`tls::Credentials`] and learns
+//! who its peer is with [`tls::PeerIdentity`].
+//!
+//! **What is proved to whom.** The Coordinator learns what the marble is, from evidence bound to the marble's TLS key.
+//! The marble learns nothing about the Coordinator: in this version of the protocol its TLS certificate is not
+//! verified, because a marble has nothing to verify it against. A host can therefore feed a marble parameters of its
+//! own; such a marble ends up in the host's mesh, never in the genuine one, whose members and users refuse it.
+//!
+//! This room never reads the clock or the environment (both are arguments), and never logs a parameter's value.
+
+mod activation;
+mod config;
+mod connection;
+mod files;
+mod identity;
+mod parameters;
+mod retry;
+mod start;
+pub mod tls;
+mod uuid_file;
+
+pub use activation::{Activation, ActivationError, activate, activate_blocking};
+pub use config::{Address, Config, ConfigError, Names, VARIABLES};
+pub use files::{FileError, write_files};
+pub use identity::{Identity, IdentityError};
+pub use parameters::{Parameters, TTLS_BY_PROGRAM, TTLS_CONFIG};
+pub use retry::Patience;
+pub use start::{Program, StartError, TransparentTls};
+pub use uuid_file::{UuidFileError, load_or_create};

@@ -7,16 +7,25 @@
 //! Calls block until the outcome is durable. One writer thread owns a store, so no call is concurrent with another.
 
 pub mod conformance;
+pub mod faulty;
 mod file;
+mod label;
 mod memory;
 
 pub use file::FileStore;
-pub use memory::MemoryStore;
+pub use memory::{Aside, MemoryStore};
+
+/// Upper bound of `sealed_key`, in bytes. More is refused when it is written and when it is read.
+pub const KEY_LIMIT: u64 = 1 << 20;
+
+/// Upper bound of `sealed_data`, in bytes: what a hostile disk can make a Coordinator read. Appending beyond it
+/// is refused too, so that whatever was acknowledged can be read again.
+pub const DATA_LIMIT: u64 = 1 << 30;
 
 /// Where the data stands: which replacement it is and how long it is. Only the store makes sense of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
-    /// Counts replacements.
+    /// Counts replacements, at least for as long as one process runs.
     pub generation: u64,
     /// Length of the data in bytes.
     pub length: u64,
@@ -57,39 +66,55 @@ pub enum StoreError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// An earlier failure left the end of the data in doubt (what failed is named). Nothing can be appended
+    /// until [`Store::replace`] has succeeded.
+    #[error("the stored state must be written anew before it can grow, since this failed: {0}")]
+    ReplaceFirst(String),
 }
 
 /// Keeps sealed bytes in order.
 pub trait Store: Send {
-    /// Reads everything. Never changes anything.
+    /// Reads everything. Never changes what is stored.
     ///
     /// # Errors
     /// If something is there but cannot be read: never reported as absent.
     fn load(&mut self) -> Result<Loaded, StoreError>;
 
-    /// Appends `bytes` to the data at `expected`, durably, and says where the end is now.
+    /// Appends `bytes` to the data at `expected`, durably, and says where the end is now. There must be data.
     ///
-    /// After an error nothing of `bytes` counts: a later append or replace starts from `expected` again.
+    /// After an error nothing of `bytes` counts, and the position is `expected` as before. Only if the process dies
+    /// before it stored anything else may a restart find `bytes` whole or in part.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] if the data is not at `expected`; [`StoreError::Io`] otherwise.
+    /// [`StoreError::Conflict`] if the data is not at `expected`; [`StoreError::ReplaceFirst`] if an earlier failure
+    /// asks for a replacement; [`StoreError::Io`] otherwise.
     fn append(&mut self, expected: Position, bytes: &[u8]) -> Result<Position, StoreError>;
 
     /// Replaces all data by `bytes` at once, durably: afterwards there is the old or the new, never a mixture.
     ///
     /// # Errors
-    /// As [`Store::append`].
+    /// [`StoreError::Conflict`] if the data is not at `expected`; [`StoreError::Io`] otherwise. After an error the
+    /// position is `expected` as before.
     fn replace(&mut self, expected: Position, bytes: &[u8]) -> Result<Position, StoreError>;
 
-    /// Replaces the sealed key at once, durably.
+    /// Replaces the sealed key at once, durably: afterwards there is the old or the new.
     ///
     /// # Errors
-    /// [`StoreError::Io`].
+    /// [`StoreError::Io`]. Then the old key is there or, if only the last step failed, the new one.
     fn write_key(&mut self, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Moves key and data aside under `label`, so that the store is empty and nothing is destroyed.
+    /// Keeps copies of key and data under `label`, durably, and gives the label that was used: another one if this
+    /// one is taken, for nothing is ever overwritten. Key and data stay in place, so that a crash between this call and
+    /// those that replace them finds the old state and not an empty store.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], also if `label` is not 1 to 64 letters, digits, `-` or `_`.
+    fn copy_aside(&mut self, label: &str) -> Result<String, StoreError>;
+
+    /// Removes key and data, in this order, durably: a crash in between leaves data without its key, which asks for
+    /// recovery, and never a key without its data.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    fn set_aside(&mut self, label: &str) -> Result<(), StoreError>;
+    fn clear(&mut self) -> Result<(), StoreError>;
 }

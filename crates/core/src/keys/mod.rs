@@ -1,10 +1,16 @@
-//! Where fresh keys and randomness come from.
+//! Where fresh keys and randomness come from, and how keys look as bytes.
+//!
+//! Private keys leave this room as PKCS#8 version 1, the form that Go's `x509.ParsePKCS8PrivateKey` and OpenSSL read
+//! for every kind. Nothing here signs for anyone but a certificate authority ([`SigningKey`]).
 
-use std::sync::Arc;
+mod generate;
+mod p224;
+mod signing;
 
-use aws_lc_rs::signature::EcdsaKeyPair;
 use marblerun_manifest::{Curve, SecretKind};
 use zeroize::Zeroizing;
+
+pub use signing::SigningKey;
 
 /// A kind of key pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,7 +35,7 @@ impl KeyKind {
     }
 }
 
-/// A fresh key pair as bytes, ready to be handed over or stored.
+/// A fresh key pair as bytes, ready to be handed over or stored. Has no `Debug`; the private half is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyPair {
     /// PKCS#8 (RFC 5958) DER of the private key.
@@ -43,7 +49,7 @@ pub trait KeySource: Send + Sync {
     /// A fresh key pair. May be slow for RSA (0.1 to 1 s) unless it comes from a pool.
     ///
     /// # Errors
-    /// If the cryptographic library fails.
+    /// If the cryptographic library fails, or for an RSA length other than 2048, 3072 or 4096.
     fn key_pair(&self, kind: KeyKind) -> Result<KeyPair, KeyError>;
 
     /// Fills `out` with random bytes.
@@ -64,61 +70,10 @@ pub struct FreshKeys;
 
 impl KeySource for FreshKeys {
     fn key_pair(&self, kind: KeyKind) -> Result<KeyPair, KeyError> {
-        let _ = kind;
-        todo!()
+        generate::key_pair(kind)
     }
 
     fn fill(&self, out: &mut [u8]) -> Result<(), KeyError> {
         aws_lc_rs::rand::fill(out).map_err(|_| KeyError("the system gives no randomness".into()))
-    }
-}
-
-/// An ECDSA P-384 key that signs: those of the certificate authorities. Parsed once, cheap to clone.
-#[derive(Clone)]
-pub struct SigningKey {
-    #[allow(dead_code)]
-    pair: Arc<EcdsaKeyPair>,
-    bytes: KeyPair,
-}
-
-impl SigningKey {
-    /// From PKCS#8.
-    ///
-    /// # Errors
-    /// If the bytes are no P-384 key.
-    pub fn from_pkcs8(private: &[u8]) -> Result<Self, KeyError> {
-        let _ = private;
-        todo!()
-    }
-
-    /// A fresh one.
-    ///
-    /// # Errors
-    /// As [`KeySource::key_pair`].
-    pub fn generate(keys: &dyn KeySource) -> Result<Self, KeyError> {
-        Self::from_pkcs8(&keys.key_pair(KeyKind::Ecdsa(Curve::P384))?.private)
-    }
-
-    /// ECDSA with SHA-384, ASN.1 DER: how certificates are signed.
-    ///
-    /// # Errors
-    /// If the cryptographic library fails.
-    pub fn sign_sha384(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let _ = message;
-        todo!()
-    }
-
-    /// ECDSA P-384 over SHA-256 of the message, ASN.1 DER: how manifests are signed (`compat` section 7).
-    ///
-    /// # Errors
-    /// If the cryptographic library fails.
-    pub fn sign_sha256(&self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let _ = message;
-        todo!()
-    }
-
-    /// PKCS#8 and SubjectPublicKeyInfo.
-    pub fn bytes(&self) -> &KeyPair {
-        &self.bytes
     }
 }

@@ -1,0 +1,83 @@
+//! Two calls of the client API: the status and setting a manifest. The server is one that this program started.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use http::Method;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use marblerun_api::rest::{Base64, Envelope, v2};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// Setting a manifest with a thousand certificates may take a while.
+const DEADLINE: Duration = Duration::from_secs(60);
+const ANSWER_BYTES_AT_MOST: usize = 1 << 20;
+
+/// A user of the client API without a certificate.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    address: SocketAddr,
+    tls: Arc<ClientConfig>,
+}
+
+impl HttpClient {
+    /// Connects anew for every call.
+    pub(crate) fn new(address: SocketAddr, tls: Arc<ClientConfig>) -> Self {
+        Self { address, tls }
+    }
+
+    /// The Coordinator's state, 0 to 3.
+    pub(crate) async fn state(&self) -> anyhow::Result<u8> {
+        let status: v2::Status = self.call(Method::GET, "/api/v2/status", Vec::new()).await?;
+        Ok(status.code)
+    }
+
+    /// Sets the manifest.
+    pub(crate) async fn set_manifest(&self, manifest: Vec<u8>) -> anyhow::Result<()> {
+        let body = serde_json::to_vec(&v2::SetManifest { manifest: Base64(manifest) })?;
+        let _: serde_json::Value = self.call(Method::POST, "/api/v2/manifest", body).await?;
+        Ok(())
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<T> {
+        let exchange = tokio::time::timeout(DEADLINE, self.exchange(method, path, body));
+        let answer = exchange.await.with_context(|| format!("{path}: no answer in time"))??;
+        let envelope: Envelope<T> = serde_json::from_slice(&answer)
+            .with_context(|| format!("{path}: {}", String::from_utf8_lossy(&answer)))?;
+        match envelope.data {
+            Some(data) if envelope.status == "success" => Ok(data),
+            _ => bail!("{path}: {}: {}", envelope.status, envelope.message.unwrap_or_default()),
+        }
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Vec<u8>) -> anyhow::Result<Bytes> {
+        let stream = TcpStream::connect(self.address).await?;
+        let name = ServerName::try_from("localhost")?;
+        let stream = TlsConnector::from(self.tls.clone()).connect(name, stream).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let connection = tokio::spawn(connection);
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, "localhost")
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body)))?;
+        let answer = sender.send_request(request).await?.into_body();
+        let answer = Limited::new(answer, ANSWER_BYTES_AT_MOST).collect().await;
+        connection.abort();
+        Ok(answer.map_err(anyhow::Error::from_boxed)?.to_bytes())
+    }
+}

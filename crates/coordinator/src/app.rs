@@ -1,0 +1,198 @@
+//! Start-up as a list: state is opened, sockets are bound, and only then is anything served.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use marblerun_attest::{RefusingVerifier, SimulationVerifier, Verifier};
+use marblerun_core::keys::{FreshKeys, KeySource};
+use marblerun_core::pki::Pki;
+use marblerun_core::{Phase, Recovery, State};
+use marblerun_store::FileStore;
+use marblerun_tee::Tee;
+use tokio::sync::{Mutex, Semaphore, watch};
+
+use crate::config::Config;
+use crate::events::Events;
+use crate::grpc::MarbleApi;
+use crate::http::{self, ClientApi};
+use crate::key_pool::PooledKeys;
+use crate::ledger::{Found, Ledger};
+use crate::listen::{Listener, bind};
+use crate::metrics::Metrics;
+use crate::observe::Observers;
+use crate::service::{Coordinator, Parts};
+use crate::tls::{self, Presented};
+use crate::writer::Writer;
+
+/// Slow activations at once: enough to use the cores, few enough to leave room for everything else.
+const SLOW_AT_ONCE: usize = 4;
+
+/// A Coordinator with open state and bound sockets, not serving yet.
+pub struct App {
+    coordinator: Coordinator,
+    writer: JoinHandle<()>,
+    mesh: Listener<MarbleApi>,
+    client: Listener<ClientApi>,
+    observers: Option<Listener<Observers>>,
+}
+
+impl App {
+    /// Opens the state and binds the sockets.
+    ///
+    /// # Errors
+    /// What is wrong with the machine, the state, an address or the startup manifest, and what to do.
+    pub async fn build(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<Self> {
+        let tee: Arc<dyn Tee> = marblerun_tee::detect(config.simulation)?.into();
+        let keys = Arc::new(PooledKeys::start(FreshKeys)?);
+        let (ledger, state) = open(&config, &tee, &keys, clock())?;
+        let presented = Presented::new(state.pki())?;
+        let (client_shows, mesh_shows) = (Arc::clone(&presented.client), Arc::clone(&presented.mesh));
+        let published = Arc::new(ArcSwap::from_pointee(state));
+        let (writer, thread) =
+            Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
+        let coordinator = Coordinator::new(Parts {
+            published,
+            writer,
+            verifier: verifier(&*tee),
+            tee,
+            keys,
+            presented,
+            metrics: Metrics::new(&http::names())?,
+            events: Events::default(),
+            clock,
+            slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
+            preparing: Mutex::new(()),
+        });
+        apply_startup_manifest(&coordinator, &config).await?;
+        let level = config.log.http_errors;
+        Ok(Self {
+            mesh: Listener {
+                socket: bind(config.mesh).await?,
+                tls: Some(Arc::new(tls::server_config(mesh_shows, &[b"h2"])?)),
+                service: MarbleApi::new(coordinator.clone()),
+                name: "marble API",
+                error_level: level,
+            },
+            client: Listener {
+                socket: bind(config.client).await?,
+                tls: Some(Arc::new(tls::server_config(client_shows, &[b"h2", b"http/1.1"])?)),
+                service: ClientApi::new(coordinator.clone()),
+                name: "client API",
+                error_level: level,
+            },
+            observers: match config.prometheus {
+                None => None,
+                Some(address) => Some(Listener {
+                    socket: bind(address).await?,
+                    tls: None,
+                    service: Observers::new(coordinator.clone()),
+                    name: "metrics",
+                    error_level: level,
+                }),
+            },
+            writer: thread,
+            coordinator,
+        })
+    }
+
+    /// Serves until `stop` changes, then lets requests and commits finish.
+    ///
+    /// # Errors
+    /// If a socket has no address.
+    pub async fn run(self, stop: watch::Receiver<()>) -> anyhow::Result<()> {
+        let (phase, message) = self.coordinator.status();
+        tracing::info!(
+            marble_api = %self.mesh.socket.local_addr()?,
+            client_api = %self.client.socket.local_addr()?,
+            state = phase.code(),
+            "{message}"
+        );
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(self.mesh.serve(stop.clone()));
+        tasks.spawn(self.client.serve(stop.clone()));
+        if let Some(observers) = self.observers {
+            tasks.spawn(observers.serve(stop));
+        }
+        while tasks.join_next().await.is_some() {}
+        // The last handle to the writer goes with the Coordinator; what it has is durable before it ends.
+        drop(self.coordinator);
+        let _ = tokio::task::spawn_blocking(move || self.writer.join()).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Evidence is ignored in explicit simulation only; anywhere else every marble is refused until real evidence is
+/// verified.
+fn verifier(tee: &dyn Tee) -> Arc<dyn Verifier> {
+    match tee.origin() {
+        "simulation" => Arc::new(SimulationVerifier),
+        _ => Arc::new(RefusingVerifier),
+    }
+}
+
+fn open(
+    config: &Config,
+    tee: &Arc<dyn Tee>,
+    keys: &Arc<PooledKeys>,
+    now: SystemTime,
+) -> anyhow::Result<(Ledger, State)> {
+    let folder = &config.seal_dir;
+    let store = FileStore::open(folder)?;
+    let keys: Arc<dyn KeySource> = Arc::<PooledKeys>::clone(keys);
+    let (ledger, found) = Ledger::open(Box::new(store), Arc::clone(tee), Arc::clone(&keys))
+        .with_context(|| format!("the sealed state in {} cannot be used", folder.display()))?;
+    let fresh = || Pki::generate(&config.dns_names, &config.ip_addresses, &*keys, now);
+    let state = match found {
+        Found::Nothing => State::Accepting(Arc::new(fresh()?)),
+        Found::Deployment(deployment) => State::Serving(*deployment),
+        Found::Locked { header, reason } => {
+            tracing::warn!(reason, "the sealed state does not open by itself: recovery mode");
+            State::Recovery(Arc::new(Recovery { pki: fresh()?, header: Some(*header), reason }))
+        }
+    };
+    Ok((ledger, state))
+}
+
+/// A startup manifest begins a first deployment; it never breaks a restart.
+async fn apply_startup_manifest(coordinator: &Coordinator, config: &Config) -> anyhow::Result<()> {
+    let Some(path) = &config.startup_manifest else { return Ok(()) };
+    let phase = coordinator.state().phase();
+    if phase != Phase::AcceptingManifest {
+        tracing::warn!(state = phase.code(), "the startup manifest is ignored: {}", phase.message());
+        return Ok(());
+    }
+    let raw = std::fs::read(path)
+        .with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
+    let prepared = coordinator
+        .set_manifest(raw)
+        .await
+        .with_context(|| format!("EDG_STARTUP_MANIFEST: {} cannot be set", path.display()))?;
+    let secrets = http::recovery_secrets(&prepared);
+    if !secrets.recovery_secrets.is_empty() {
+        keep_recovery_secrets(&config.seal_dir, &serde_json::to_vec(&secrets)?)?;
+    }
+    Ok(())
+}
+
+/// Nobody asked for them over the wire, so they are left, encrypted as they are, where the operator finds them.
+fn keep_recovery_secrets(folder: &Path, json: &[u8]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = folder.join("recovery_secrets.json");
+    let mut options = std::fs::OpenOptions::new();
+    let written = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path)
+        .and_then(|mut file| file.write_all(json).and_then(|()| file.sync_all()));
+    written.with_context(|| format!("cannot write {}", path.display()))?;
+    tracing::warn!(path = %path.display(), "recovery secrets of the startup manifest are here; give each to its holder");
+    Ok(())
+}

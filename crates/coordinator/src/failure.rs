@@ -1,0 +1,107 @@
+//! Every way in which a request fails, and what it is on each wire. Two messages per failure: one for the caller, one
+//! for the log.
+
+use http::StatusCode;
+use marblerun_core::Refusal;
+use tonic::Code;
+
+use crate::writer::CommitError;
+
+/// Why a request is not carried out.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The decision was no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The marble showed no client certificate.
+    #[error(
+        "no client certificate: a marble connects with a self-signed certificate to which its evidence is bound"
+    )]
+    NoCertificate,
+    /// The state could not be made durable. The log has the details.
+    #[error("{0}")]
+    Storage(String),
+    /// Too much to do.
+    #[error("{0}")]
+    Busy(String),
+    /// Ours to mend. The log has the details.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Failure {
+    /// Work that was to be done panicked or was cancelled.
+    pub fn panicked() -> Self {
+        Self::Internal("the work was cancelled".into())
+    }
+
+    /// What the caller is told.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Storage(_) => {
+                "the change could not be stored and nothing changed; the Coordinator's log says why".into()
+            }
+            Self::Internal(_) => "internal error; the Coordinator's log says more".into(),
+            other => other.to_string(),
+        }
+    }
+
+    /// On the client API.
+    pub fn http(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) => match refusal {
+                Refusal::NotServing(_) | Refusal::ManifestAlreadySet | Refusal::Superseded => {
+                    StatusCode::CONFLICT
+                }
+                Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::BAD_REQUEST,
+            },
+            Self::NoCertificate => StatusCode::UNAUTHORIZED,
+            Self::Storage(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// On the marble API.
+    pub fn grpc(&self) -> Code {
+        match self {
+            Self::Refused(refusal) => match refusal {
+                Refusal::NotServing(_) => Code::FailedPrecondition,
+                Refusal::UnknownMarble(_) | Refusal::Evidence { .. } | Refusal::LimitReached { .. } => {
+                    Code::PermissionDenied
+                }
+                Refusal::Uuid(_) | Refusal::Request(_) => Code::InvalidArgument,
+                Refusal::Superseded => Code::Aborted,
+                Refusal::Value { .. } => Code::FailedPrecondition,
+                _ => Code::Internal,
+            },
+            Self::NoCertificate => Code::Unauthenticated,
+            Self::Storage(_) | Self::Internal(_) => Code::Internal,
+            Self::Busy(_) => Code::Unavailable,
+        }
+    }
+
+    /// The code's name as metrics spell it.
+    pub fn grpc_name(&self) -> &'static str {
+        match self.grpc() {
+            Code::FailedPrecondition => "FailedPrecondition",
+            Code::PermissionDenied => "PermissionDenied",
+            Code::InvalidArgument => "InvalidArgument",
+            Code::Unauthenticated => "Unauthenticated",
+            Code::Aborted => "Aborted",
+            Code::Unavailable => "Unavailable",
+            _ => "Internal",
+        }
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Refused(refusal) => Self::Refused(refusal),
+            CommitError::NotDurable(_) => Self::Storage(error.to_string()),
+            CommitError::Busy | CommitError::Closed => Self::Busy(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Answers in their envelope (JSend).
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use marblerun_api::rest::Envelope;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::routes::Version;
+use crate::failure::Failure;
+
+/// A request that was carried out.
+#[derive(Debug)]
+pub struct Success {
+    data: Value,
+    message: Option<String>,
+}
+
+/// A request that was not.
+#[derive(Debug)]
+pub struct Refused {
+    code: StatusCode,
+    message: String,
+}
+
+impl Success {
+    /// With this payload.
+    pub fn new(data: impl Serialize) -> Result<Self, Refused> {
+        let data = serde_json::to_value(data)
+            .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
+        Ok(Self { data, message: None })
+    }
+
+    /// With a word for people, for instance about warnings.
+    pub fn saying(mut self, message: Option<String>) -> Self {
+        self.message = message;
+        self
+    }
+
+    /// On the wire.
+    pub fn response(self) -> Response<Full<Bytes>> {
+        let envelope = Envelope { status: "success".into(), data: Some(self.data), message: self.message };
+        response(StatusCode::OK, &envelope)
+    }
+}
+
+impl Refused {
+    /// With this status and a message for the caller.
+    pub fn new(code: StatusCode, message: &str) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// On the wire: version 1 always says `error`; version 2 says `fail` for what the caller can mend by itself.
+    pub fn response(self, version: Version) -> Response<Full<Bytes>> {
+        let mends = matches!(self.code, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
+        let status = if version == Version::V2 && mends { "fail" } else { "error" };
+        let envelope = Envelope { status: status.into(), data: None::<Value>, message: Some(self.message) };
+        response(self.code, &envelope)
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        let code = failure.http();
+        if code.is_server_error() {
+            tracing::error!("request failed: {failure}");
+        }
+        Self { code, message: failure.message() }
+    }
+}
+
+fn response(code: StatusCode, envelope: &Envelope<Value>) -> Response<Full<Bytes>> {
+    let body = serde_json::to_vec(envelope).unwrap_or_else(|_| br#"{"status":"error","data":null}"#.to_vec());
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,194 @@
+//! What each endpoint does.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use http::{Request, StatusCode};
+use hyper::body::Incoming;
+use marblerun_api::rest::{Base64, v1, v2};
+use marblerun_core::{Deployment, Phase, Prepared, Refusal, State};
+use marblerun_manifest::{FeatureGate, MAX_MANIFEST_BYTES};
+
+use super::answer::{Refused, Success};
+use super::body;
+use super::routes::{Endpoint, Route, Version};
+use crate::failure::Failure;
+use crate::service::Coordinator;
+use crate::tls::PeerCertificate;
+
+type Answer = Result<Success, Refused>;
+
+/// Largest body of a version 2 request that carries a manifest: base64 and a little around it.
+const MOST_ENCODED: usize = MAX_MANIFEST_BYTES / 3 * 4 + (64 << 10);
+
+/// Answers a request to a known route.
+pub async fn answer(
+    coordinator: &Coordinator,
+    route: &Route,
+    request: Request<Incoming>,
+    peer: Option<PeerCertificate>,
+) -> Answer {
+    let state = coordinator.state();
+    match route.endpoint {
+        Endpoint::Status => status(coordinator, route.version),
+        Endpoint::Manifest => manifest(&state, route.version),
+        Endpoint::SetManifest => set_manifest(coordinator, &state, route.version, request).await,
+        Endpoint::Quote => quote(coordinator, route.version, request.uri().query()),
+        Endpoint::UpdateLog => update_log(&state, route.version),
+        Endpoint::PendingUpdate => Err(Refused::new(StatusCode::NOT_FOUND, "no update is pending")),
+        Endpoint::Recover => recover(&state, route.version),
+        Endpoint::RecoverPublicKey => recover(&state, route.version),
+        Endpoint::SignQuote => gated(&state, FeatureGate::SignQuoteEndpoint, "sign-quote"),
+        Endpoint::MonotonicCounter => gated(&state, FeatureGate::MonotonicCounter, "monotonic-counter"),
+        Endpoint::Secrets => users_only(&state, peer, "reading secrets"),
+        Endpoint::SetSecrets => users_only(&state, peer, "uploading secrets"),
+        Endpoint::Update => users_only(&state, peer, "updating the manifest"),
+        Endpoint::Acknowledge => users_only(&state, peer, "acknowledging an update"),
+        Endpoint::Cancel => users_only(&state, peer, "cancelling an update"),
+    }
+}
+
+fn status(coordinator: &Coordinator, version: Version) -> Answer {
+    let (phase, message) = coordinator.status();
+    match version {
+        Version::V1 => Success::new(v1::Status { status_code: phase.code(), status_message: message }),
+        Version::V2 => Success::new(v2::Status { code: phase.code(), message }),
+    }
+}
+
+fn manifest(state: &State, version: Version) -> Answer {
+    match (version, state.deployment()) {
+        (Version::V1, deployment) => Success::new(v1::Manifest {
+            manifest_signature_root_ecdsa: deployment.map(signature),
+            manifest_signature: deployment.map(fingerprint).unwrap_or_default(),
+            manifest: deployment.map(raw),
+        }),
+        (Version::V2, Some(deployment)) => Success::new(v2::Manifest {
+            manifest_signature_root_ecdsa: signature(deployment),
+            manifest_fingerprint: fingerprint(deployment),
+            manifest: raw(deployment),
+        }),
+        (Version::V2, None) => Err(not_serving(state)),
+    }
+}
+
+fn signature(deployment: &Deployment) -> Base64 {
+    Base64(deployment.manifest_signature.to_vec())
+}
+
+fn fingerprint(deployment: &Deployment) -> String {
+    hex::encode(deployment.manifest.fingerprint)
+}
+
+fn raw(deployment: &Deployment) -> Base64 {
+    Base64(deployment.manifest.raw.clone())
+}
+
+async fn set_manifest(
+    coordinator: &Coordinator,
+    state: &State,
+    version: Version,
+    request: Request<Incoming>,
+) -> Answer {
+    // Before the body is read: a set manifest is not worth 8 MiB from a stranger.
+    if state.deployment().is_some() {
+        return Err(Failure::from(Refusal::ManifestAlreadySet).into());
+    }
+    let raw = match version {
+        Version::V1 => body::read(request.into_body(), MAX_MANIFEST_BYTES).await?,
+        Version::V2 => body::json::<v2::SetManifest>(request.into_body(), MOST_ENCODED).await?.manifest.0,
+    };
+    let prepared = coordinator.set_manifest(raw).await?;
+    let data = recovery_secrets(&prepared);
+    let success = match version {
+        Version::V1 if data.recovery_secrets.is_empty() => Success::new(()),
+        Version::V1 | Version::V2 => Success::new(data),
+    };
+    Ok(success?.saying(warnings(&prepared)))
+}
+
+/// The shares of the state key, each encrypted to its holder.
+pub fn recovery_secrets(prepared: &Prepared) -> v2::RecoverySecrets {
+    let encrypted = prepared.shares.encrypted.iter();
+    let recovery_secrets = encrypted.map(|(name, share)| (name.clone(), Base64(share.clone()))).collect();
+    v2::RecoverySecrets { recovery_secrets }
+}
+
+fn warnings(prepared: &Prepared) -> Option<String> {
+    let lines: Vec<String> = prepared.warnings.iter().map(ToString::to_string).collect();
+    (!lines.is_empty()).then(|| format!("manifest accepted with warnings: {}", lines.join("; ")))
+}
+
+fn quote(coordinator: &Coordinator, version: Version, query: Option<&str>) -> Answer {
+    let nonce = match version {
+        Version::V1 => Vec::new(),
+        Version::V2 => nonce(query.unwrap_or_default())?,
+    };
+    let quote = coordinator.quote(&nonce)?;
+    let (cert, quote) = (quote.certificates, quote.evidence.map(Base64));
+    match version {
+        Version::V1 => Success::new(v1::Quote { cert, quote }),
+        Version::V2 => Success::new(v2::Quote { cert, quote }),
+    }
+}
+
+fn nonce(query: &str) -> Result<Vec<u8>, Refused> {
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "nonce");
+    let text = found.map(|(_, value)| value).unwrap_or_default();
+    URL_SAFE
+        .decode(text.as_bytes())
+        .map_err(|_| Refused::new(StatusCode::BAD_REQUEST, "nonce: expected base64url with padding"))
+}
+
+fn update_log(state: &State, version: Version) -> Answer {
+    let deployment = state.deployment().ok_or_else(|| not_serving(state))?;
+    let lines: Vec<String> = deployment.log.iter().map(marblerun_core::LogLine::to_json).collect();
+    match version {
+        Version::V1 => Success::new(lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
+        Version::V2 => Success::new(v2::UpdateLog { update_log: lines }),
+    }
+}
+
+fn recover(state: &State, version: Version) -> Answer {
+    if version == Version::V1 {
+        let gone = "recovery over version 1 was removed; use /api/v2/recover";
+        return Err(Refused::new(StatusCode::GONE, gone));
+    }
+    match state.phase() {
+        Phase::Recovery => Err(not_built("recovery with recovery secrets")),
+        _ => Err(Refused::new(StatusCode::CONFLICT, "the Coordinator is not in recovery mode")),
+    }
+}
+
+fn gated(state: &State, gate: FeatureGate, what: &str) -> Answer {
+    let open = state.deployment().is_some_and(|d| d.manifest.config.feature_gates.contains(&gate));
+    if open {
+        return Err(not_built(what));
+    }
+    let closed = format!("{what} is off: the manifest's Config.FeatureGates does not name it");
+    Err(Refused::new(StatusCode::FORBIDDEN, &closed))
+}
+
+/// Routes that need a user: refused for everybody else already now.
+fn users_only(state: &State, peer: Option<PeerCertificate>, what: &str) -> Answer {
+    let deployment = state.deployment();
+    let known = deployment.zip(peer).is_some_and(|(deployment, peer)| is_user(deployment, &peer));
+    if known {
+        return Err(not_built(what));
+    }
+    let unknown = "not authorised: log in with the client certificate of a user of the manifest";
+    Err(Refused::new(StatusCode::UNAUTHORIZED, unknown))
+}
+
+/// Equality with a certificate of the manifest decides; issuer, subject and dates do not count.
+fn is_user(deployment: &Deployment, peer: &PeerCertificate) -> bool {
+    deployment.manifest.users.values().any(|user| user.certificate == peer.0.as_ref())
+}
+
+fn not_serving(state: &State) -> Refused {
+    let message = format!("no manifest is set: {}", state.phase().message());
+    Refused::new(StatusCode::CONFLICT, &message)
+}
+
+fn not_built(what: &str) -> Refused {
+    Refused::new(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not built into this Coordinator yet"))
+}

@@ -1,0 +1,107 @@
+//! The table of routes: everything that the client API knows.
+
+use http::Method;
+
+/// Which version's shapes an answer has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Paths without prefix.
+    V1,
+    /// Paths under `/api/v2`.
+    V2,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Phase and its sentence.
+    Status,
+    /// The manifest and its signature.
+    Manifest,
+    /// Set the manifest.
+    SetManifest,
+    /// Certificates and evidence.
+    Quote,
+    /// Send a recovery secret.
+    Recover,
+    /// Key for recovery secrets on their way.
+    RecoverPublicKey,
+    /// Read secrets.
+    Secrets,
+    /// Upload secrets.
+    SetSecrets,
+    /// The update log.
+    UpdateLog,
+    /// Update packages or the whole manifest.
+    Update,
+    /// The update that waits for acknowledgements.
+    PendingUpdate,
+    /// Acknowledge it.
+    Acknowledge,
+    /// Cancel it.
+    Cancel,
+    /// Verify and sign a quote.
+    SignQuote,
+    /// Raise a counter.
+    MonotonicCounter,
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// Method, upper case.
+    pub method: &'static str,
+    /// Path, exact.
+    pub path: &'static str,
+    /// Shapes.
+    pub version: Version,
+    /// What it does.
+    pub endpoint: Endpoint,
+}
+
+const fn route(method: &'static str, path: &'static str, version: Version, endpoint: Endpoint) -> Route {
+    Route { method, path, version, endpoint }
+}
+
+use Endpoint as E;
+use Version::{V1, V2};
+
+static ROUTES: [Route; 27] = [
+    route("GET", "/status", V1, E::Status),
+    route("GET", "/manifest", V1, E::Manifest),
+    route("POST", "/manifest", V1, E::SetManifest),
+    route("GET", "/quote", V1, E::Quote),
+    route("POST", "/recover", V1, E::Recover),
+    route("GET", "/secrets", V1, E::Secrets),
+    route("POST", "/secrets", V1, E::SetSecrets),
+    route("GET", "/update", V1, E::UpdateLog),
+    route("POST", "/update", V1, E::Update),
+    route("GET", "/update-manifest", V1, E::PendingUpdate),
+    route("POST", "/update-manifest", V1, E::Acknowledge),
+    route("POST", "/update-cancel", V1, E::Cancel),
+    route("GET", "/api/v2/status", V2, E::Status),
+    route("GET", "/api/v2/manifest", V2, E::Manifest),
+    route("POST", "/api/v2/manifest", V2, E::SetManifest),
+    route("GET", "/api/v2/quote", V2, E::Quote),
+    route("POST", "/api/v2/recover", V2, E::Recover),
+    route("GET", "/api/v2/recover/public-key", V2, E::RecoverPublicKey),
+    route("GET", "/api/v2/secrets", V2, E::Secrets),
+    route("POST", "/api/v2/secrets", V2, E::SetSecrets),
+    route("GET", "/api/v2/update", V2, E::UpdateLog),
+    route("POST", "/api/v2/update", V2, E::Update),
+    route("GET", "/api/v2/update-manifest", V2, E::PendingUpdate),
+    route("POST", "/api/v2/update-manifest", V2, E::Acknowledge),
+    route("POST", "/api/v2/update-cancel", V2, E::Cancel),
+    route("POST", "/api/v2/sign-quote", V2, E::SignQuote),
+    route("POST", "/api/v2/monotonic-counter", V2, E::MonotonicCounter),
+];
+
+/// The route of a request, if there is one.
+pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.path == path && route.method == method.as_str())
+}
+
+/// Method and path of all routes.
+pub fn names() -> Vec<(&'static str, &'static str)> {
+    ROUTES.iter().map(|route| (route.method, route.path)).collect()
+}

@@ -1,0 +1,293 @@
+//! Sealed state on a store: what is found at start, and how a commit becomes durable.
+//!
+//! The order of writes is what makes a kill at any moment harmless: the key file comes first, marked unused; then
+//! the data, at once; then the mark goes. A lone unused key is a first start, data without its key is recovery,
+//! and a key without its data is an error that the operator must see.
+
+use std::sync::Arc;
+
+use marblerun_core::journal::keyfile::KeyFile;
+use marblerun_core::journal::{Dek, Header, Journal, JournalError, Kek, RecordKind};
+use marblerun_core::keys::{KeyError, KeySource};
+use marblerun_core::recovery::Hints;
+use marblerun_core::{
+    Deployment, Event, ReplayError, State, apply, decode_events, decode_snapshot, encode_events,
+    encode_snapshot,
+};
+use marblerun_manifest::SealMode;
+use marblerun_store::{Position, Store, StoreError};
+use marblerun_tee::{SealTo, Tee, TeeError};
+use zeroize::Zeroizing;
+
+/// Data is replaced by a snapshot when what was appended is larger than this and than the snapshot itself.
+const COMPACT_AFTER: u64 = 1 << 20;
+
+/// The sealed state of one Coordinator.
+pub struct Ledger {
+    store: Box<dyn Store>,
+    tee: Arc<dyn Tee>,
+    keys: Arc<dyn KeySource>,
+    position: Position,
+    open: Option<Open>,
+}
+
+/// An open journal and what goes with it.
+struct Open {
+    journal: Journal,
+    snapshot_length: u64,
+    /// The data ends in an incomplete record: the next commit replaces everything.
+    torn: bool,
+}
+
+/// What stood in the store at start.
+pub enum Found {
+    /// Nothing: a first start.
+    Nothing,
+    /// Sealed state that this Coordinator cannot open by itself.
+    Locked {
+        /// The readable part.
+        header: Box<Header>,
+        /// Why it does not open.
+        reason: String,
+    },
+    /// The deployment goes on.
+    Deployment(Box<Deployment>),
+}
+
+/// Sealed state cannot be used, and taking it for a first start would lose it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key was used, but the data is gone.
+    #[error(
+        "sealed_key is there, but sealed_data is missing: the state is lost or was moved. Restore sealed_data from a \
+         backup, or move sealed_key away to start anew (the old state cannot be recovered then)"
+    )]
+    DataMissing,
+    /// The state was made elsewhere.
+    #[error(
+        "the sealed state was made in {found:?}, this Coordinator runs in {here:?}: a state is only opened where it \
+         was made. Use another folder, or start the Coordinator as it ran then"
+    )]
+    Origin {
+        /// Where it was made.
+        found: String,
+        /// Where we are.
+        here: String,
+    },
+    /// The journal does not verify.
+    #[error("{0}. Restore sealed_data from a backup, or move it away to start anew")]
+    Journal(#[from] JournalError),
+    /// A record is not understood.
+    #[error("{0}. Start the version that wrote it, or restore an older backup")]
+    Replay(#[from] ReplayError),
+    /// The TEE gives no sealing key.
+    #[error(transparent)]
+    Tee(#[from] TeeError),
+    /// No randomness.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A commit without a deployment: a bug of ours.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}
+
+impl Ledger {
+    /// Reads what the store holds. Changes nothing.
+    ///
+    /// # Errors
+    /// Whenever something is there that cannot be used; never reported as nothing.
+    pub fn open(
+        mut store: Box<dyn Store>,
+        tee: Arc<dyn Tee>,
+        keys: Arc<dyn KeySource>,
+    ) -> Result<(Self, Found), LedgerError> {
+        let loaded = store.load()?;
+        let mut ledger = Self { store, tee, keys, position: loaded.position, open: None };
+        let found = match (loaded.key, loaded.data) {
+            (None, None) => Found::Nothing,
+            (Some(key), None) => ledger.lone_key(&key)?,
+            (None, Some(data)) => ledger.locked(&data, "sealed_key is missing".into())?,
+            (Some(key), Some(data)) => ledger.both(&key, &data)?,
+        };
+        Ok((ledger, found))
+    }
+
+    /// Makes the first state of a deployment durable. Old sealed state, if any, is kept aside.
+    ///
+    /// # Errors
+    /// If it is not durable; then the old state is as it was.
+    pub fn begin(&mut self, deployment: &Deployment, dek: &Dek, hints: Hints) -> Result<(), LedgerError> {
+        if deployment.manifest.config.seal_mode == SealMode::Disabled {
+            return self.forget(deployment);
+        }
+        self.keep_aside(deployment)?;
+        let (mut key_file, kek, dek_id) = self.new_key_file(deployment, dek)?;
+        self.store.write_key(&key_file.to_bytes(&kek)?)?;
+        let header = Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
+        let snapshot = encode_snapshot(deployment)?;
+        let (journal, bytes) = Journal::start(header, dek.clone(), &kek, None, &snapshot, &*self.keys)?;
+        self.position = self.store.replace(self.position, &bytes)?;
+        // The deployment is durable; a mark that could not be set is set at the next start.
+        self.mark_used(&mut key_file, &kek);
+        self.open = Some(Open { journal, snapshot_length: bytes.len() as u64, torn: false });
+        Ok(())
+    }
+
+    /// Old state that makes way stays under a name of its own.
+    fn keep_aside(&mut self, deployment: &Deployment) -> Result<(), LedgerError> {
+        let loaded = self.store.load()?;
+        if loaded.data.is_some() {
+            let since =
+                deployment.set_at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let label = self.store.copy_aside(&format!("before-{}", since.as_millis()))?;
+            tracing::info!(label, "the old sealed state is kept aside under this ending");
+        }
+        Ok(())
+    }
+
+    /// `SealMode` `Disabled`: nothing is kept, not even what was there before.
+    fn forget(&mut self, deployment: &Deployment) -> Result<(), LedgerError> {
+        self.keep_aside(deployment)?;
+        self.open = None;
+        Ok(self.store.clear()?)
+    }
+
+    /// Makes events durable; `after` is the deployment that they lead to.
+    ///
+    /// # Errors
+    /// If they are not durable; then nothing happened.
+    pub fn commit(&mut self, events: &[Event], after: &Deployment) -> Result<(), LedgerError> {
+        if after.manifest.config.seal_mode == SealMode::Disabled {
+            return Ok(());
+        }
+        let open = self.open.as_mut().ok_or(LedgerError::Internal("no journal is open"))?;
+        let appended = self.position.length.saturating_sub(open.snapshot_length);
+        if open.torn || appended > COMPACT_AFTER.max(open.snapshot_length) {
+            return self.replace(after);
+        }
+        let encoded = open.journal.encode(&encode_events(events)?, &*self.keys)?;
+        match self.store.append(self.position, &encoded.bytes) {
+            Ok(position) => {
+                self.position = position;
+                open.journal.advance(encoded.head);
+                Ok(())
+            }
+            Err(StoreError::ReplaceFirst(why)) => {
+                tracing::warn!(why, "writing the sealed state anew");
+                self.replace(after)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn replace(&mut self, after: &Deployment) -> Result<(), LedgerError> {
+        let open = self.open.as_mut().ok_or(LedgerError::Internal("no journal is open"))?;
+        let encoded = open.journal.compact(&encode_snapshot(after)?, &*self.keys)?;
+        self.position = self.store.replace(self.position, &encoded.bytes)?;
+        open.journal.advance(encoded.head);
+        open.snapshot_length = encoded.bytes.len() as u64;
+        open.torn = false;
+        Ok(())
+    }
+
+    fn lone_key(&self, key: &[u8]) -> Result<Found, LedgerError> {
+        match KeyFile::parse(key) {
+            Ok(file) if !file.used => Ok(Found::Nothing),
+            _ => Err(LedgerError::DataMissing),
+        }
+    }
+
+    fn locked(&self, data: &[u8], reason: String) -> Result<Found, LedgerError> {
+        let header = Box::new(Journal::read_header(data)?);
+        self.check_origin(&header.origin)?;
+        Ok(Found::Locked { header, reason })
+    }
+
+    fn both(&mut self, key: &[u8], data: &[u8]) -> Result<Found, LedgerError> {
+        let header = Journal::read_header(data)?;
+        self.check_origin(&header.origin)?;
+        let (mut key_file, kek, dek) = match self.unseal(key, &header) {
+            Ok(unsealed) => unsealed,
+            Err(reason) => return self.locked(data, reason),
+        };
+        let opened = Journal::open(data, dek, &kek)?;
+        let deployment = replay(&opened.records)?;
+        let torn = opened.valid_length != data.len() as u64;
+        if torn {
+            tracing::warn!(
+                bytes = data.len() as u64 - opened.valid_length,
+                "cut an incomplete record at the end of sealed_data: it was never acknowledged"
+            );
+        }
+        self.mark_used(&mut key_file, &kek);
+        self.open = Some(Open { journal: opened.journal, snapshot_length: opened.valid_length, torn });
+        Ok(Found::Deployment(Box::new(deployment)))
+    }
+
+    /// Data was committed under this key. If the mark cannot be set, or a kill comes before it, the next start sets it.
+    fn mark_used(&mut self, key_file: &mut KeyFile, kek: &Kek) {
+        if key_file.used {
+            return;
+        }
+        key_file.used = true;
+        let marked =
+            key_file.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
+        if let Err(error) = marked {
+            tracing::warn!(%error, "sealed_key could not be marked as used; the state itself is safe");
+        }
+    }
+
+    fn unseal(&self, key: &[u8], header: &Header) -> Result<(KeyFile, Kek, Dek), String> {
+        let file = KeyFile::parse(key).map_err(|error| error.to_string())?;
+        let kek = self.tee.unseal(&file.sealed_kek).map_err(|error| error.to_string())?;
+        let kek: [u8; 32] =
+            kek[..].try_into().map_err(|_| "sealed_key: the sealed KEK has a wrong length")?;
+        let kek = Kek(Zeroizing::new(kek));
+        let file = KeyFile::open(key, &kek).map_err(|error| error.to_string())?;
+        let dek = file.unwrap(&header.dek_id, &kek).map_err(|error| error.to_string())?;
+        Ok((file, kek, dek))
+    }
+
+    fn check_origin(&self, found: &str) -> Result<(), LedgerError> {
+        let here = self.tee.origin();
+        if found == here {
+            return Ok(());
+        }
+        Err(LedgerError::Origin { found: found.into(), here: here.into() })
+    }
+
+    fn new_key_file(
+        &self,
+        deployment: &Deployment,
+        dek: &Dek,
+    ) -> Result<(KeyFile, Kek, String), LedgerError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        self.keys.fill(&mut *bytes)?;
+        let kek = Kek(bytes);
+        let to = match deployment.manifest.config.seal_mode {
+            SealMode::UniqueKey => SealTo::Unique,
+            SealMode::ProductKey | SealMode::Disabled => SealTo::Product,
+        };
+        let sealed_kek = self.tee.seal(&*kek.0, to)?;
+        let mut file = KeyFile::new(self.tee.origin(), sealed_kek);
+        let dek_id = file.wrap(dek, &kek, &*self.keys)?;
+        Ok((file, kek, dek_id))
+    }
+}
+
+fn replay(records: &[(RecordKind, Zeroizing<Vec<u8>>)]) -> Result<Deployment, LedgerError> {
+    let Some(((RecordKind::Snapshot, snapshot), rest)) = records.split_first() else {
+        return Err(ReplayError::Order("the journal does not begin with a snapshot").into());
+    };
+    let mut state = State::Serving(decode_snapshot(snapshot)?);
+    for (_, payload) in rest {
+        for event in decode_events(payload)? {
+            state = apply(&state, &event)?;
+        }
+    }
+    state.deployment().cloned().ok_or(LedgerError::Internal("replay left no deployment"))
+}

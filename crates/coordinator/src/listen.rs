@@ -1,0 +1,205 @@
+//! Accept loops: TCP, TLS and HTTP with limits and time-outs from the first byte on.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tracing::Level;
+
+use crate::connections::{Activity, Connections, Place};
+use crate::tls::PeerCertificate;
+
+/// Longest TLS handshake, and longest wait for the head of a request.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this time.
+const IDLE: Duration = Duration::from_secs(60);
+/// Requests at shutdown may take this long.
+const DRAIN: Duration = Duration::from_secs(10);
+/// A listener has at most this many connections.
+const MOST_CONNECTIONS: usize = 1024;
+
+/// Answers requests of one listener.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// Body of answers.
+    type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + 'static;
+
+    /// Answers one request; `peer` is the certificate whose key the handshake proved.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Option<PeerCertificate>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// A bound listener and how it serves.
+pub struct Listener<S> {
+    /// The socket.
+    pub socket: TcpListener,
+    /// TLS, or none for plain HTTP.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Who answers.
+    pub service: S,
+    /// For logs: `client API`, `marble API`, `metrics`.
+    pub name: &'static str,
+    /// Level at which callers' errors are logged.
+    pub error_level: Level,
+}
+
+/// Binds a TCP socket. An unspecified IPv6 address falls back to IPv4 where the machine has no IPv6.
+///
+/// # Errors
+/// Why the address cannot be bound, with the address.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let bound = match TcpListener::bind(address).await {
+        Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
+            TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    };
+    bound.map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+impl<S: Service> Listener<S> {
+    /// Serves until `stop` changes; then finishes what is under way, for a bounded time.
+    pub async fn serve(self, mut stop: watch::Receiver<()>) {
+        let connections = Connections::new(most_connections());
+        let listener = Arc::new(self);
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.socket.accept() => match accepted {
+                    Ok((stream, from)) => {
+                        if let Some(place) = connections.admit() {
+                            tasks.spawn(Arc::clone(&listener).connection(stream, from, place, stop.clone()));
+                        }
+                    }
+                    // Out of file descriptors, most likely: wait for some to be closed instead of spinning.
+                    Err(error) => {
+                        tracing::warn!(listener = listener.name, %error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+                _ = stop.changed() => break,
+            }
+        }
+        let _ = timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        from: SocketAddr,
+        place: Place,
+        stop: watch::Receiver<()>,
+    ) {
+        let _ = stream.set_nodelay(true);
+        let activity = Arc::clone(&place.activity);
+        tokio::select! {
+            () = activity.closed() => {}
+            outcome = self.secure_and_serve(stream, &activity, stop) => if let Err(error) = outcome {
+                self.log(from, &error);
+            },
+        }
+        drop(place);
+    }
+
+    async fn secure_and_serve(
+        &self,
+        stream: TcpStream,
+        activity: &Arc<Activity>,
+        stop: watch::Receiver<()>,
+    ) -> Result<(), String> {
+        let Some(tls) = &self.tls else { return self.http(stream, None, activity, stop).await };
+        let handshake = TlsAcceptor::from(Arc::clone(tls)).accept(stream);
+        let stream = match timeout(HANDSHAKE, handshake).await {
+            Err(_) => return Err(format!("no TLS handshake within {} s", HANDSHAKE.as_secs())),
+            Ok(done) => done.map_err(|error| format!("TLS handshake: {error}"))?,
+        };
+        // Only the leaf: nothing proves that the peer holds the key of any further certificate.
+        let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let peer = leaf.map(|leaf| PeerCertificate(leaf.clone().into_owned()));
+        self.http(stream, peer, activity, stop).await
+    }
+
+    async fn http<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        io: I,
+        peer: Option<PeerCertificate>,
+        activity: &Arc<Activity>,
+        mut stop: watch::Receiver<()>,
+    ) -> Result<(), String> {
+        let service = hyper::service::service_fn(|request| {
+            let (service, peer, busy) = (self.service.clone(), peer.clone(), activity.begin());
+            async move {
+                let response = service.answer(request, peer).await;
+                drop(busy);
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let builder = builder();
+        let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
+        let done = tokio::select! {
+            done = connection.as_mut() => done,
+            () = activity.idle_for(IDLE) => return Ok(()),
+            _ = stop.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        done.map_err(|error| error.to_string())
+    }
+
+    fn log(&self, from: SocketAddr, error: &str) {
+        let listener = self.name;
+        match self.error_level {
+            Level::ERROR => tracing::error!(listener, %from, error, "connection ended"),
+            Level::WARN => tracing::warn!(listener, %from, error, "connection ended"),
+            Level::INFO => tracing::info!(listener, %from, error, "connection ended"),
+            _ => tracing::debug!(listener, %from, error, "connection ended"),
+        }
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE)
+        .max_buf_size(64 << 10)
+        .max_headers(100);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(20)))
+        .keep_alive_timeout(HANDSHAKE)
+        .max_concurrent_streams(32)
+        .max_header_list_size(16 << 10)
+        .max_pending_accept_reset_streams(16)
+        .max_local_error_reset_streams(64)
+        .max_send_buf_size(256 << 10);
+    builder
+}
+
+/// The limit, lowered where the process may not open that many files.
+fn most_connections() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let files =
+        line.and_then(|rest| rest.split_whitespace().next()).and_then(|soft| soft.parse::<usize>().ok());
+    // Three listeners, and some files for everything else.
+    files.map_or(MOST_CONNECTIONS, |files| (files.saturating_sub(64) / 3).clamp(16, MOST_CONNECTIONS))
+}

@@ -1,0 +1,278 @@
+//! What the Coordinator does for its callers, whatever the wire: one method per use case.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use marblerun_attest::{Binding, Verifier};
+use marblerun_core::activation::{self, Admission, Request};
+use marblerun_core::keys::KeyKind;
+use marblerun_core::{Command, Deployment, Phase, Prepared, Refusal, State, prepare};
+use marblerun_manifest::Marble;
+use marblerun_tee::Tee;
+use tokio::sync::{Mutex, Semaphore};
+
+use crate::events::Events;
+use crate::failure::Failure;
+use crate::key_pool::PooledKeys;
+use crate::metrics::{Metrics, UNKNOWN_TYPE};
+use crate::tls::{PeerCertificate, Presented};
+use crate::writer::{CommitError, Published, Writer};
+
+/// Keys kept ready for every kind of RSA key that a marble type uses.
+const POOL_RSA: usize = 64;
+/// How often an activation is made again because the deployment changed under it.
+const RETRIES: usize = 3;
+
+/// A running Coordinator. Cheap to clone.
+#[derive(Clone)]
+pub struct Coordinator(Arc<Parts>);
+
+/// What a Coordinator is made of.
+pub struct Parts {
+    /// The state that readers see.
+    pub published: Arc<Published>,
+    /// The way to change it.
+    pub writer: Writer,
+    /// Judges marbles' evidence.
+    pub verifier: Arc<dyn Verifier>,
+    /// Issues our own evidence.
+    pub tee: Arc<dyn Tee>,
+    /// Makes keys.
+    pub keys: Arc<PooledKeys>,
+    /// The certificates on the listeners.
+    pub presented: Presented,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The last activations.
+    pub events: Events,
+    /// What time it is.
+    pub clock: fn() -> SystemTime,
+    /// At most this many slow activations at once.
+    pub slow: Arc<Semaphore>,
+    /// One manifest is prepared at a time.
+    pub preparing: Mutex<()>,
+}
+
+/// The certificates of the Coordinator and evidence for them.
+pub struct Quote {
+    /// PEM, intermediate then root.
+    pub certificates: String,
+    /// Evidence over the root; `None` in simulation.
+    pub evidence: Option<Vec<u8>>,
+}
+
+impl Coordinator {
+    /// From its parts; shows the state that was found at start.
+    pub fn new(parts: Parts) -> Self {
+        let coordinator = Self(Arc::new(parts));
+        coordinator.follow(&coordinator.state());
+        coordinator
+    }
+
+    /// The state at this moment.
+    pub fn state(&self) -> Arc<State> {
+        self.0.published.load_full()
+    }
+
+    /// Counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// The last activations.
+    pub fn events(&self) -> &Events {
+        &self.0.events
+    }
+
+    /// The phase, and the sentence that clients show.
+    pub fn status(&self) -> (Phase, String) {
+        let phase = self.state().phase();
+        let remark = match self.0.tee.origin() {
+            "simulation" => " WARNING: the Coordinator runs in simulation mode; nothing is protected.",
+            _ => "",
+        };
+        (phase, format!("{}{remark}", phase.message()))
+    }
+
+    /// Certificates and evidence over SHA-256 of the root and the caller's nonce.
+    ///
+    /// # Errors
+    /// If the TEE issues no evidence.
+    pub fn quote(&self, nonce: &[u8]) -> Result<Quote, Failure> {
+        let state = self.state();
+        let (root, certificates) = match state.deployment() {
+            Some(deployment) => (&deployment.pki.root, pem_chain(&deployment.chain)),
+            None => (&state.pki().root, pem_chain(&marblerun_core::Chain::of(state.pki()))),
+        };
+        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        hash.update(root);
+        hash.update(nonce);
+        let mut report_data = [0; 64];
+        report_data[..32].copy_from_slice(hash.finish().as_ref());
+        let evidence =
+            self.0.tee.evidence(&report_data).map_err(|error| Failure::Internal(error.to_string()))?;
+        Ok(Quote { certificates, evidence })
+    }
+
+    /// Sets the manifest: checks it, makes everything slow, then decides and commits.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub async fn set_manifest(&self, raw: Vec<u8>) -> Result<Arc<Prepared>, Failure> {
+        let _one_at_a_time = self.0.preparing.lock().await;
+        let state = self.state();
+        if state.deployment().is_some() {
+            return Err(Refusal::ManifestAlreadySet.into());
+        }
+        let (keys, now) = (Arc::clone(&self.0.keys), (self.0.clock)());
+        let preparing = tokio::task::spawn_blocking(move || prepare(&raw, state.pki(), &*keys, now));
+        let prepared = Arc::new(preparing.await.map_err(|_| Failure::panicked())??);
+        self.0.writer.submit(Command::SetManifest(Arc::clone(&prepared))).await?;
+        for warning in &prepared.warnings {
+            tracing::warn!(path = warning.path, "manifest: {}", warning.message);
+        }
+        tracing::info!(fingerprint = hex::encode(prepared.manifest.fingerprint), "manifest set");
+        self.follow(&self.state());
+        Ok(prepared)
+    }
+
+    /// Activates a marble: `peer` is the certificate whose key its handshake proved.
+    ///
+    /// # Errors
+    /// Why the marble receives nothing.
+    pub async fn activate(&self, peer: &PeerCertificate, ask: Ask) -> Result<Admission, Failure> {
+        let state = self.state();
+        let label = known_type(&state, &ask.marble_type);
+        self.0.metrics.activation_started(label);
+        let outcome = self.admit(peer, &ask).await;
+        self.0.metrics.activation_ended(label, outcome.as_ref().map_or_else(Failure::grpc_name, |_| "OK"));
+        match &outcome {
+            Ok(admission) => self.admitted(&ask, admission),
+            Err(failure) => {
+                tracing::warn!(marble_type = label, uuid = cut(&ask.uuid), "activation refused: {failure}");
+            }
+        }
+        outcome
+    }
+
+    fn admitted(&self, ask: &Ask, admission: &Admission) {
+        let uuid = admission.uuid.hyphenated().to_string();
+        tracing::info!(marble_type = ask.marble_type, uuid, "marble activated");
+        self.0.events.activated(&ask.marble_type, &uuid, &ask.evidence, (self.0.clock)());
+    }
+
+    async fn admit(&self, peer: &PeerCertificate, ask: &Ask) -> Result<Admission, Failure> {
+        for _ in 0..RETRIES {
+            let admission = self.prepare_admission(peer, ask).await?;
+            let Some(count) = admission.count.clone() else { return Ok(admission) };
+            // Nothing is handed out before the count is durable.
+            match self.0.writer.submit(count).await {
+                Ok(()) => return Ok(admission),
+                Err(CommitError::Refused(Refusal::Superseded)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Superseded.into())
+    }
+
+    async fn prepare_admission(&self, peer: &PeerCertificate, ask: &Ask) -> Result<Admission, Failure> {
+        let state = self.state();
+        let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
+        let (_, marble) = activation::marble(deployment, &ask.marble_type)?;
+        if !is_slow(deployment, marble) {
+            return self.admit_now(deployment, peer, ask);
+        }
+        let permit = Arc::clone(&self.0.slow).acquire_owned().await.map_err(|_| Failure::panicked())?;
+        let (this, state, peer, ask) = (self.clone(), Arc::clone(&state), peer.clone(), ask.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
+            this.admit_now(deployment, &peer, &ask)
+        });
+        task.await.map_err(|_| Failure::panicked())?
+    }
+
+    fn admit_now(
+        &self,
+        deployment: &Deployment,
+        peer: &PeerCertificate,
+        ask: &Ask,
+    ) -> Result<Admission, Failure> {
+        let now = (self.0.clock)();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &peer.0);
+        let mut bound = [0; 32];
+        bound.copy_from_slice(digest.as_ref());
+        let verified = self
+            .0
+            .verifier
+            .verify(&ask.evidence, &Binding::MarbleCertificate(bound), now)
+            .map_err(|error| Refusal::Evidence { marble_type: ask.marble_type.clone(), error })?;
+        let request = Request { marble_type: &ask.marble_type, uuid: &ask.uuid, csr: &ask.csr };
+        Ok(activation::admit(deployment, &verified, request, &*self.0.keys, now)?)
+    }
+
+    /// Effects of a new state: certificates on the listeners, the state metric, keys to keep ready.
+    fn follow(&self, state: &State) {
+        self.0.metrics.state.set(state.phase().code().into());
+        if let Err(error) = self.0.presented.show(state.pki()) {
+            tracing::error!(%error, "the listeners keep their old certificates");
+        }
+        if let Some(deployment) = state.deployment() {
+            for kind in slow_kinds(deployment) {
+                self.0.keys.want(kind, POOL_RSA);
+            }
+        }
+    }
+}
+
+/// What a marble sent.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Name of its entry in the manifest.
+    pub marble_type: String,
+    /// Its UUID as text.
+    pub uuid: String,
+    /// PKCS#10 request, DER.
+    pub csr: Vec<u8>,
+    /// Evidence, as sent.
+    pub evidence: Vec<u8>,
+}
+
+/// A label for metrics and logs: strangers cannot choose it.
+fn known_type<'a>(state: &State, marble_type: &'a str) -> &'a str {
+    let known = state.deployment().is_some_and(|d| d.manifest.marbles.contains_key(marble_type));
+    if known { marble_type } else { UNKNOWN_TYPE }
+}
+
+/// Whether activating this type may take long (RSA keys, or any secret at all): then it runs beside the async threads.
+fn is_slow(deployment: &Deployment, marble: &Marble) -> bool {
+    let secrets = &deployment.manifest.secrets;
+    let slow = |name: &String| secrets.get(name).is_some_and(makes_rsa);
+    marble.uses.any || marble.uses.secrets.iter().chain(&marble.uses.previous).any(slow)
+}
+
+fn makes_rsa(secret: &marblerun_manifest::Secret) -> bool {
+    !secret.shared && !secret.user_defined && matches!(KeyKind::of(secret.kind), Some(KeyKind::Rsa(_)))
+}
+
+/// The kinds of RSA key that activations of this deployment need.
+fn slow_kinds(deployment: &Deployment) -> std::collections::BTreeSet<KeyKind> {
+    let manifest = &deployment.manifest;
+    let used = manifest.marbles.values().flat_map(|marble| {
+        let all = manifest.secrets.keys().filter(|_| marble.uses.any);
+        marble.uses.secrets.iter().chain(all)
+    });
+    used.filter_map(|name| manifest.secrets.get(name))
+        .filter(|secret| makes_rsa(secret))
+        .filter_map(|secret| KeyKind::of(secret.kind))
+        .collect()
+}
+
+fn pem_chain(chain: &marblerun_core::Chain) -> String {
+    format!("{}{}", chain.intermediate, chain.root)
+}
+
+/// At most 64 characters of a text from the wire.
+fn cut(text: &str) -> String {
+    text.chars().take(64).collect()
+}

@@ -1,0 +1,164 @@
+//! The one writer: takes commands, decides them in order, makes a batch durable in one step, publishes, answers.
+//!
+//! It runs on a thread of its own, because making something durable blocks. Readers never wait for it: they look at
+//! the last published state.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+
+use arc_swap::ArcSwap;
+use marblerun_core::{Command, Event, Prepared, Refusal, State, apply, decide};
+use tokio::sync::oneshot;
+
+use crate::ledger::{Ledger, LedgerError};
+
+/// Commands that wait at most; more are refused at once.
+const QUEUE: usize = 1024;
+/// Commands that share one durable step at most.
+const BATCH: usize = 256;
+
+/// The state that readers see.
+pub type Published = ArcSwap<State>;
+
+/// The handle by which commands reach the writer. Dropping all of them ends it.
+#[derive(Clone)]
+pub struct Writer {
+    queue: SyncSender<Job>,
+}
+
+struct Job {
+    command: Command,
+    reply: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// Why a command did not take effect.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// It was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be made durable; nothing changed.
+    #[error("the state could not be made durable: {0}")]
+    NotDurable(Arc<LedgerError>),
+    /// More commands wait than can be served.
+    #[error("too many changes wait to be made durable; try again")]
+    Busy,
+    /// The Coordinator is shutting down.
+    #[error("the Coordinator is shutting down")]
+    Closed,
+}
+
+impl Writer {
+    /// Starts the writer's thread.
+    ///
+    /// # Errors
+    /// If no thread can be started.
+    pub fn start(
+        ledger: Ledger,
+        published: Arc<Published>,
+    ) -> std::io::Result<(Self, std::thread::JoinHandle<()>)> {
+        let (queue, jobs) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || Loop { ledger, published }.run(&jobs))?;
+        Ok((Self { queue }, thread))
+    }
+
+    /// Carries out a command; returns when its outcome is durable and visible.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub async fn submit(&self, command: Command) -> Result<(), CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.try_send(Job { command, reply }).map_err(|error| match error {
+            TrySendError::Full(_) => CommitError::Busy,
+            TrySendError::Disconnected(_) => CommitError::Closed,
+        })?;
+        answer.await.unwrap_or(Err(CommitError::Closed))
+    }
+}
+
+struct Loop {
+    ledger: Ledger,
+    published: Arc<Published>,
+}
+
+impl Loop {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let mut batch = vec![first];
+            batch.extend(jobs.try_iter().take(BATCH - 1));
+            self.carry_out(batch);
+        }
+    }
+
+    /// Decides a batch in order, commits what was decided, then answers.
+    fn carry_out(&mut self, batch: Vec<Job>) {
+        let mut state = State::clone(&self.published.load());
+        let mut events = Vec::new();
+        let mut replies = Vec::new();
+        for Job { command, reply } in batch {
+            if let Command::SetManifest(prepared) = &command {
+                // What came before must be durable before the phase changes.
+                self.finish(&mut events, &state, &mut replies);
+                let _ = reply.send(self.begin(prepared, &command));
+                state = State::clone(&self.published.load());
+                continue;
+            }
+            match next(&state, &command) {
+                Ok((decided, after)) => {
+                    events.extend(decided);
+                    state = after;
+                    replies.push(reply);
+                }
+                Err(refusal) => drop(reply.send(Err(refusal.into()))),
+            }
+        }
+        self.finish(&mut events, &state, &mut replies);
+    }
+
+    fn finish(
+        &mut self,
+        events: &mut Vec<Event>,
+        state: &State,
+        replies: &mut Vec<oneshot::Sender<Result<(), CommitError>>>,
+    ) {
+        let events = std::mem::take(events);
+        let outcome = self.commit(&events, state);
+        for reply in replies.drain(..) {
+            let _ = reply.send(outcome.clone());
+        }
+    }
+
+    fn commit(&mut self, events: &[Event], state: &State) -> Result<(), CommitError> {
+        let Some(deployment) = state.deployment().filter(|_| !events.is_empty()) else { return Ok(()) };
+        self.ledger.commit(events, deployment).map_err(not_durable)?;
+        self.published.store(Arc::new(state.clone()));
+        Ok(())
+    }
+
+    fn begin(&mut self, prepared: &Prepared, command: &Command) -> Result<(), CommitError> {
+        let (_, after) = next(&self.published.load(), command)?;
+        let deployment = after.deployment().ok_or(CommitError::Closed)?;
+        let hints = prepared.shares.hints.clone();
+        self.ledger.begin(deployment, &prepared.dek, hints).map_err(not_durable)?;
+        self.published.store(Arc::new(after));
+        Ok(())
+    }
+}
+
+/// What a command leads to, without any effect.
+fn next(state: &State, command: &Command) -> Result<(Vec<Event>, State), Refusal> {
+    let events = decide(state, command)?;
+    let mut after = state.clone();
+    for event in &events {
+        after = apply(&after, event).map_err(|error| Refusal::Internal(error.to_string()))?;
+    }
+    Ok((events, after))
+}
+
+fn not_durable(error: LedgerError) -> CommitError {
+    tracing::error!(%error, "a change could not be made durable; nothing changed");
+    CommitError::NotDurable(Arc::new(error))
+}

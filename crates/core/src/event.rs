@@ -1,0 +1,214 @@
+//! What happened: the only way state changes, and what the journal holds.
+//!
+//! Events carry results (keys that were made, values that were set), never instructions to make them, so that
+//! applying them again gives the same state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use marblerun_manifest::{Manifest, ManifestErrors};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::log::{LogLine, from_milliseconds, milliseconds};
+use crate::pki::Pki;
+use crate::secrets::{RootSecret, SecretValue};
+use crate::state::{Chain, Deployment, Previous, State};
+
+/// Something that happened and was made durable.
+#[derive(Clone, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Event {
+    /// A manifest was set; the deployment begins.
+    ManifestSet(Box<Stored>),
+    /// A marble of a limited type was activated.
+    Activated {
+        /// The type.
+        marble_type: String,
+    },
+}
+
+/// A deployment as the journal holds it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Stored {
+    /// Milliseconds since 1970 when the manifest was set.
+    pub set_at: u64,
+    /// The manifest as uploaded.
+    #[serde(with = "crate::encoding::base64")]
+    pub manifest: Vec<u8>,
+    /// See [`Deployment::manifest_signature`].
+    #[serde(with = "crate::encoding::base64")]
+    pub manifest_signature: Vec<u8>,
+    /// Certificates and keys.
+    pub pki: Pki,
+    /// See [`Deployment::root_secret`].
+    pub root_secret: RootSecret,
+    /// See [`Deployment::secrets`].
+    pub secrets: BTreeMap<String, SecretValue>,
+    /// See [`Deployment::previous`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<(RootSecret, BTreeMap<String, SecretValue>)>,
+    /// See [`Deployment::activations`].
+    #[serde(default)]
+    pub activations: BTreeMap<String, u64>,
+    /// See [`Deployment::log`].
+    #[serde(default)]
+    pub log: Vec<LogLine>,
+    /// See [`Deployment::epoch`].
+    #[serde(default)]
+    pub epoch: u64,
+}
+
+/// A stored state or event cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The bytes are no event of this version.
+    #[error("a stored record is not understood: {0}")]
+    Encoding(String),
+    /// The stored manifest does not pass the checks of this version.
+    #[error("the stored manifest is not accepted by this version: {0}")]
+    Manifest(#[from] ManifestErrors),
+    /// An event does not fit the state before it.
+    #[error("a stored event does not fit the state before it: {0}")]
+    Order(&'static str),
+}
+
+/// The state after an event. Pure: the same event on the same state gives the same state.
+///
+/// # Errors
+/// If the event cannot have happened in this state.
+pub fn apply(state: &State, event: &Event) -> Result<State, ReplayError> {
+    match (event, state) {
+        (Event::ManifestSet(_), State::Serving(_)) => Err(ReplayError::Order("a manifest was set twice")),
+        (Event::ManifestSet(stored), _) => Ok(State::Serving(stored.restore()?)),
+        (Event::Activated { marble_type }, State::Serving(deployment)) => {
+            Ok(State::Serving(deployment.counting(marble_type)))
+        }
+        (Event::Activated { .. }, _) => {
+            Err(ReplayError::Order("a marble was activated before a manifest was set"))
+        }
+    }
+}
+
+/// A snapshot of a deployment as bytes for the journal.
+///
+/// # Errors
+/// If encoding fails.
+pub fn encode_snapshot(deployment: &Deployment) -> Result<Zeroizing<Vec<u8>>, ReplayError> {
+    encode(&Stored::of(deployment))
+}
+
+/// Reads what [`encode_snapshot`] wrote.
+///
+/// # Errors
+/// If the bytes are no snapshot of this version.
+pub fn decode_snapshot(bytes: &[u8]) -> Result<Deployment, ReplayError> {
+    decode::<Stored>(bytes)?.restore()
+}
+
+/// Events as bytes for the journal.
+///
+/// # Errors
+/// If encoding fails.
+pub fn encode_events(events: &[Event]) -> Result<Zeroizing<Vec<u8>>, ReplayError> {
+    encode(events)
+}
+
+/// Reads what [`encode_events`] wrote.
+///
+/// # Errors
+/// If the bytes are no events of this version.
+pub fn decode_events(bytes: &[u8]) -> Result<Vec<Event>, ReplayError> {
+    decode(bytes)
+}
+
+fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Zeroizing<Vec<u8>>, ReplayError> {
+    // One buffer of the final size: growing would leave unwiped copies of keys behind.
+    let mut size = Counter(0);
+    serde_json::to_writer(&mut size, value).map_err(encoding)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size.0));
+    serde_json::to_writer(&mut *bytes, value).map_err(encoding)?;
+    Ok(bytes)
+}
+
+fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReplayError> {
+    serde_json::from_slice(bytes).map_err(encoding)
+}
+
+/// Only class and place: serde's own text may quote a value.
+fn encoding(error: serde_json::Error) -> ReplayError {
+    ReplayError::Encoding(format!(
+        "{:?} at line {}, column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    ))
+}
+
+struct Counter(usize);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stored {
+    /// The deployment as it is to be stored.
+    pub fn of(deployment: &Deployment) -> Self {
+        Self {
+            set_at: milliseconds(deployment.set_at),
+            manifest: deployment.manifest.raw.clone(),
+            manifest_signature: deployment.manifest_signature.to_vec(),
+            pki: (*deployment.pki).clone(),
+            root_secret: deployment.root_secret.clone(),
+            secrets: (*deployment.secrets).clone(),
+            previous: deployment.previous.as_ref().map(|p| (p.root_secret.clone(), p.secrets.clone())),
+            activations: (*deployment.activations).clone(),
+            log: (*deployment.log).clone(),
+            epoch: deployment.epoch,
+        }
+    }
+
+    /// The deployment that was stored. The manifest is checked as of the moment it was set.
+    fn restore(&self) -> Result<Deployment, ReplayError> {
+        let set_at = from_milliseconds(self.set_at);
+        let manifest = Manifest::parse(&self.manifest, set_at)?.manifest;
+        Ok(self.with_manifest(manifest))
+    }
+
+    /// The deployment, for a manifest that was just parsed from the same bytes.
+    pub(crate) fn with_manifest(&self, manifest: Manifest) -> Deployment {
+        Deployment {
+            manifest,
+            set_at: from_milliseconds(self.set_at),
+            manifest_signature: self.manifest_signature.clone().into(),
+            chain: Arc::new(Chain::of(&self.pki)),
+            pki: Arc::new(self.pki.clone()),
+            root_secret: self.root_secret.clone(),
+            secrets: Arc::new(self.secrets.clone()),
+            previous: self.previous.as_ref().map(|(root_secret, secrets)| {
+                Arc::new(Previous { root_secret: root_secret.clone(), secrets: secrets.clone() })
+            }),
+            activations: Arc::new(self.activations.clone()),
+            log: Arc::new(self.log.clone()),
+            epoch: self.epoch,
+        }
+    }
+}
+
+impl Deployment {
+    fn counting(&self, marble_type: &str) -> Self {
+        let mut activations = Arc::clone(&self.activations);
+        let counts = Arc::make_mut(&mut activations);
+        let count = counts.entry(marble_type.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        Self { activations, ..self.clone() }
+    }
+}

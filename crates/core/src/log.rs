@@ -1,0 +1,73 @@
+//! The update log: what happened to a deployment, in lines that clients know.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// One line of the update log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Milliseconds since 1970-01-01 UTC.
+    pub at: u64,
+    /// What happened; clients know these texts.
+    pub update: String,
+    /// Further fields, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, serde_json::Value)>,
+}
+
+impl LogLine {
+    /// A line without further fields.
+    pub fn new(now: SystemTime, update: &str) -> Self {
+        Self { at: milliseconds(now), update: update.into(), fields: Vec::new() }
+    }
+
+    /// The line as clients read it: a JSON object with `time` (ISO 8601), `update` and the fields.
+    pub fn to_json(&self) -> String {
+        let mut object = serde_json::Map::new();
+        object.insert("time".into(), iso8601(self.at).into());
+        object.insert("update".into(), self.update.clone().into());
+        object.extend(self.fields.iter().cloned());
+        serde_json::Value::Object(object).to_string()
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC; times before that count as then.
+pub(crate) fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The inverse of [`milliseconds`].
+pub(crate) fn from_milliseconds(milliseconds: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// A time as ISO 8601 (RFC 3339) in UTC.
+fn iso8601(milliseconds: u64) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| "9999-12-31T23:59:59Z".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_with_an_iso_time() {
+        let line = LogLine::new(from_milliseconds(1_700_000_000_123), "Initial manifest set");
+        assert_eq!(line.to_json(), r#"{"time":"2023-11-14T22:13:20.123Z","update":"Initial manifest set"}"#);
+    }
+
+    #[test]
+    fn times_that_no_calendar_has_do_not_panic() {
+        for at in [0, u64::MAX, u64::MAX / 2] {
+            assert!(!LogLine { at, update: String::new(), fields: vec![] }.to_json().is_empty());
+            let _ = from_milliseconds(at);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Distinguished names, encoded as Go's `crypto/x509` encodes them: one RDN for each type with all its values, text
+//! as PrintableString where it fits and as UTF8String elsewhere.
+
+use der::Tag;
+use der::asn1::{Any, PrintableStringRef, SetOfVec};
+use spki::ObjectIdentifier;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::name::{Name, RdnSequence, RelativeDistinguishedName};
+
+use super::PkiError;
+
+/// commonName, X.520.
+pub(super) const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+/// serialNumber, X.520.
+pub(super) const SERIAL_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.5");
+
+/// The types that stand before the common name, in Go's order: country, organization, organizational unit, locality,
+/// province, street address, postal code.
+pub(super) const BEFORE_COMMON_NAME: [ObjectIdentifier; 7] = [
+    ObjectIdentifier::new_unwrap("2.5.4.6"),
+    ObjectIdentifier::new_unwrap("2.5.4.10"),
+    ObjectIdentifier::new_unwrap("2.5.4.11"),
+    ObjectIdentifier::new_unwrap("2.5.4.7"),
+    ObjectIdentifier::new_unwrap("2.5.4.8"),
+    ObjectIdentifier::new_unwrap("2.5.4.9"),
+    ObjectIdentifier::new_unwrap("2.5.4.17"),
+];
+
+/// One RDN: a type and its values.
+pub(super) type Entry = (ObjectIdentifier, Vec<String>);
+
+/// Entries as the manifest's template has them, with dotted types.
+pub(super) fn from_template(subject: &[(String, Vec<String>)]) -> Result<Vec<Entry>, PkiError> {
+    subject.iter().map(|(oid, values)| Ok((parse_oid("Subject", oid)?, values.clone()))).collect()
+}
+
+/// A dotted object identifier of the template's field `field`.
+pub(super) fn parse_oid(field: &str, oid: &str) -> Result<ObjectIdentifier, PkiError> {
+    ObjectIdentifier::new(oid)
+        .map_err(|why| PkiError::Template(format!("{field}: {oid:?} is no object identifier: {why}")))
+}
+
+pub(super) fn has_common_name(entries: &[Entry]) -> bool {
+    entries.iter().any(|(oid, _)| *oid == COMMON_NAME)
+}
+
+/// The entries with this common name as their only one, at its place in Go's order.
+pub(super) fn with_common_name(entries: &[Entry], common_name: &str) -> Vec<Entry> {
+    let mut all: Vec<Entry> = entries.iter().filter(|(oid, _)| *oid != COMMON_NAME).cloned().collect();
+    let place = all.iter().take_while(|(oid, _)| BEFORE_COMMON_NAME.contains(oid)).count();
+    all.insert(place, (COMMON_NAME, vec![common_name.to_owned()]));
+    all
+}
+
+/// The name of these entries, each with a value one RDN.
+pub(super) fn encode(entries: &[Entry]) -> der::Result<Name> {
+    let rdns = entries
+        .iter()
+        .filter(|(_, values)| !values.is_empty())
+        .map(|(oid, values)| rdn(*oid, values))
+        .collect::<der::Result<Vec<_>>>()?;
+    // X.509 type constraints are kept by construction: only the two string types that RFC 5280 section 4.1.2.4 wants.
+    Ok(Name::hazmat_from_rdn_sequence(RdnSequence::from(rdns)))
+}
+
+fn rdn(oid: ObjectIdentifier, values: &[String]) -> der::Result<RelativeDistinguishedName> {
+    let values = values
+        .iter()
+        .map(|value| Ok(AttributeTypeAndValue { oid, value: directory_string(value)? }))
+        .collect::<der::Result<Vec<_>>>()?;
+    Ok(RelativeDistinguishedName::from(SetOfVec::try_from(values)?))
+}
+
+fn directory_string(text: &str) -> der::Result<Any> {
+    let tag = if PrintableStringRef::new(text).is_ok() { Tag::PrintableString } else { Tag::Utf8String };
+    Any::new(tag, text.as_bytes())
+}

@@ -1,0 +1,117 @@
+//! Why something is refused: who is at fault, what was seen, which rule.
+
+use marblerun_attest::EvidenceError;
+use marblerun_manifest::ManifestErrors;
+use marblerun_manifest::template::TemplateError;
+
+use crate::keys::KeyError;
+use crate::pki::PkiError;
+use crate::state::Phase;
+
+/// A command or request that is not carried out. Says nothing secret; may be shown to the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Marbles can only join when a manifest is in force.
+    #[error("cannot accept marbles in state {}: {}", .0.code(), .0.message())]
+    NotServing(Phase),
+    /// A deployment has one manifest; it is changed by an update.
+    #[error("a manifest is already set; change it with an update (`marblerun manifest update`)")]
+    ManifestAlreadySet,
+    /// The state changed while the answer was made; trying again helps.
+    #[error("the Coordinator's state changed meanwhile; try again")]
+    Superseded,
+    /// The manifest does not pass the checks.
+    #[error(transparent)]
+    Manifest(#[from] ManifestErrors),
+    /// The manifest asks for something that this Coordinator does not offer.
+    #[error("{path}: {reason}")]
+    Unsupported {
+        /// Place in the manifest.
+        path: String,
+        /// What is not offered, and what to do.
+        reason: String,
+    },
+    /// No marble of that type.
+    #[error("unknown marble type {0:?}: the manifest's `Marbles` section has no such entry")]
+    UnknownMarble(String),
+    /// The evidence does not count.
+    #[error("attestation of marble type {marble_type:?} failed: {error}")]
+    Evidence {
+        /// The type that the marble claims.
+        marble_type: String,
+        /// What is wrong.
+        error: EvidenceError,
+    },
+    /// The UUID cannot be read.
+    #[error("{0:?} is not a UUID; expected a text like 0d1e2f30-4152-4637-8a9b-acbdcedff001")]
+    Uuid(String),
+    /// The certificate signing request is at fault.
+    #[error("{0}")]
+    Request(PkiError),
+    /// The type was activated as often as the manifest allows.
+    #[error(
+        "marble type {marble_type:?} reached its limit: `Marbles.{marble_type}.MaxActivations` is {limit}"
+    )]
+    LimitReached {
+        /// The type.
+        marble_type: String,
+        /// The limit in the manifest.
+        limit: u64,
+    },
+    /// A file, variable or argument cannot be rendered.
+    #[error("{path}: {error}")]
+    Parameter {
+        /// Place in the manifest.
+        path: String,
+        /// What is wrong, and where in the template.
+        error: TemplateError,
+    },
+    /// A value that the marble's parameters need is not there or does not fit.
+    #[error("{path}: {reason}")]
+    Value {
+        /// Place in the manifest.
+        path: String,
+        /// What is missing, and who has to act.
+        reason: String,
+    },
+    /// Ours to mend: a key or certificate could not be made.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Refusal {
+    /// [`Refusal::UnknownMarble`] with a name from the wire, cut to a length that a log can bear.
+    pub(crate) fn unknown_marble(name: &str) -> Self {
+        Self::UnknownMarble(cut(name))
+    }
+
+    /// [`Refusal::Uuid`] with a text from the wire, cut likewise.
+    pub(crate) fn uuid(text: &str) -> Self {
+        Self::Uuid(cut(text))
+    }
+}
+
+impl From<KeyError> for Refusal {
+    fn from(error: KeyError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<PkiError> for Refusal {
+    fn from(error: PkiError) -> Self {
+        match error {
+            PkiError::Request(_) => Self::Request(error),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut cut: String = text.chars().take(LONGEST).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}

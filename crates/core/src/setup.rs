@@ -1,0 +1,73 @@
+//! Setting a manifest: everything slow is made here, before the decision.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use marblerun_manifest::{FeatureGate, Finding, Manifest};
+use zeroize::Zeroizing;
+
+use crate::event::Stored;
+use crate::journal::Dek;
+use crate::keys::KeySource;
+use crate::log::{LogLine, milliseconds};
+use crate::pki::Pki;
+use crate::recovery::{self, Shares};
+use crate::refusal::Refusal;
+use crate::secrets::{self, RootSecret};
+
+/// A deployment that is ready to begin.
+pub struct Prepared {
+    pub(crate) stored: Stored,
+    /// The checked manifest.
+    pub manifest: Manifest,
+    /// What the operator should know.
+    pub warnings: Vec<Finding>,
+    /// The state key of the deployment.
+    pub dek: Dek,
+    /// The state key as shares for the holders of recovery keys.
+    pub shares: Shares,
+}
+
+/// Checks a manifest and makes everything that the deployment begins with: shared secrets, root secret, signature,
+/// state key and its shares. `pki` are the certificates that the Coordinator shows at this moment.
+///
+/// # Errors
+/// If the manifest is refused, or a key cannot be made.
+pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> Result<Prepared, Refusal> {
+    let checked = Manifest::parse(raw, now)?;
+    let manifest = checked.manifest;
+    refuse_unsupported(&manifest)?;
+    let dek = fresh_dek(keys)?;
+    let config = &manifest.config;
+    let shares = recovery::split(&dek.0, &manifest.recovery_keys, config.recovery_threshold, keys)?;
+    let stored = Stored {
+        set_at: milliseconds(now),
+        manifest: raw.to_vec(),
+        manifest_signature: pki.root_key.sign_sha256(raw)?,
+        pki: pki.clone(),
+        root_secret: RootSecret::generate(keys)?,
+        secrets: secrets::make_shared(&manifest, &BTreeMap::new(), pki, keys, now)?,
+        previous: None,
+        activations: BTreeMap::new(),
+        log: vec![LogLine::new(now, "Initial manifest set")],
+        epoch: 0,
+    };
+    Ok(Prepared { stored, manifest, warnings: checked.warnings, dek, shares })
+}
+
+/// A gate whose machinery is missing is refused: ignoring it would promise a protection that is not there.
+fn refuse_unsupported(manifest: &Manifest) -> Result<(), Refusal> {
+    if manifest.config.feature_gates.contains(&FeatureGate::AzureHsmSealing) {
+        return Err(Refusal::Unsupported {
+            path: "Config.FeatureGates".into(),
+            reason: "AzureHSMSealing is not built into this Coordinator; remove the gate".into(),
+        });
+    }
+    Ok(())
+}
+
+fn fresh_dek(keys: &dyn KeySource) -> Result<Dek, Refusal> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    keys.fill(&mut *bytes)?;
+    Ok(Dek(bytes))
+}

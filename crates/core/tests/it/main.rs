@@ -1,0 +1,12 @@
+//! Tests of the core at its boundary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail loudly and say what they skip"
+)]
+
+mod certificates;
+mod facts;
+mod openssl;

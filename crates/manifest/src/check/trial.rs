@@ -1,0 +1,81 @@
+//! Templates are tried with dummy values when a manifest is set, so that a mistake shows then and not when a
+//! marble starts.
+
+use std::collections::BTreeSet;
+
+use zeroize::Zeroizing;
+
+use super::parameters::Target;
+use super::{Check, Place, Secrets};
+use crate::model::{Parameter, Secret, SecretKind};
+use crate::template::{Generation, Meta, Part, Reserved, Source};
+
+/// Most bytes that all templates of a manifest may produce together when they are tried. One template may
+/// produce 16 MiB, but ten thousand of them must not keep the Coordinator busy for hours.
+const MAX_TRIAL_BYTES: usize = 256 << 20;
+
+/// Tries templates until the budget of work is used up.
+pub(super) struct Trial<'a> {
+    values: Option<Dummies<'a>>,
+    left: usize,
+}
+
+impl<'a> Trial<'a> {
+    /// A trial with dummies for `secrets`. If the definition of one is broken, templates are not tried: what
+    /// they say about it could only be noise.
+    pub(super) fn new(secrets: &'a Secrets) -> Self {
+        let values = secrets.values().all(Option::is_some).then_some(Dummies(secrets));
+        Self { values, left: MAX_TRIAL_BYTES }
+    }
+
+    pub(super) fn render(&mut self, check: &mut Check, place: &Place<'_>, parameter: &Parameter, target: Target) {
+        let (Parameter::Template(template), Some(values)) = (parameter, &self.values) else { return };
+        if self.left == 0 {
+            let message = format!("the manifest's templates produce more than {MAX_TRIAL_BYTES} bytes together");
+            return check.error(place, message);
+        }
+        match template.render(values) {
+            Ok(output) => {
+                self.left = self.left.saturating_sub(output.len());
+                if !target.admits(&output) {
+                    check.error(place, "contains NUL, which a variable or an argument cannot hold");
+                }
+            }
+            Err(error) => check.error(place, error.to_string()),
+        }
+    }
+}
+
+/// A value for every part of every secret that has it.
+struct Dummies<'a>(&'a Secrets);
+
+impl Dummies<'_> {
+    fn definition(&self, name: &str) -> Option<&Secret> {
+        self.0.get(name)?.as_ref()
+    }
+}
+
+impl Source for Dummies<'_> {
+    fn names(&self, _: Generation) -> BTreeSet<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
+    fn meta(&self, _: Generation, name: &str) -> Option<Meta> {
+        let secret = self.definition(name)?;
+        Some(Meta { kind: secret.kind, shared: secret.shared, user_defined: secret.user_defined })
+    }
+
+    fn secret(&self, _: Generation, name: &str, part: Part) -> Result<Zeroizing<Vec<u8>>, String> {
+        let secret = self.definition(name).ok_or("there is no such secret")?;
+        Ok(Zeroizing::new(match (secret.kind, part) {
+            (SecretKind::Symmetric { .. } | SecretKind::Plain, Part::Cert) => Vec::new(),
+            (SecretKind::Symmetric { bytes }, _) => vec![1; bytes.try_into().unwrap_or_default()],
+            _ => b"dummy".to_vec(),
+        }))
+    }
+
+    fn reserved(&self, which: Reserved, part: Part) -> Zeroizing<Vec<u8>> {
+        let present = which == Reserved::MarbleCert || part == Part::Cert;
+        Zeroizing::new(if present { b"dummy".to_vec() } else { Vec::new() })
+    }
+}

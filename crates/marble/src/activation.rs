@@ -1,0 +1,229 @@
+//! Activation: show the Coordinator what this marble is, receive its parameters.
+//!
+//! What may pass (no connection, a Coordinator that has no manifest yet or is in recovery) is tried again until a
+//! deadline; what will not pass by itself (the manifest does not admit this marble) is reported at once.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use marblerun_api::grpc::ActivationReq;
+use marblerun_tee::{Tee, TeeError};
+use tokio::time::{Instant, sleep, timeout};
+use tonic::{Code, Status};
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::connection::connect;
+use crate::identity::{Identity, IdentityError};
+use crate::parameters::Parameters;
+use crate::retry::Patience;
+use crate::uuid_file::{UuidFileError, load_or_create};
+
+/// For one answer. Long, because the Coordinator may have to make several RSA keys for it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Of a message from the peer, which nobody authenticated, this many characters are repeated.
+const MAX_MESSAGE: usize = 2000;
+
+/// An admitted marble. Has no `Debug`, since parameters are secrets.
+pub struct Activation {
+    /// Who this marble is.
+    pub uuid: Uuid,
+    /// What it received.
+    pub parameters: Parameters,
+}
+
+/// Activates this process as the marble that `config` describes, with evidence from `tee`.
+///
+/// # Errors
+/// Why the marble was not admitted, or could not ask.
+pub async fn activate(
+    config: &Config,
+    tee: &dyn Tee,
+    patience: &Patience,
+) -> Result<Activation, ActivationError> {
+    let uuid = load_or_create(&config.uuid_file)?;
+    let identity = Identity::generate(&config.names)?;
+    let request = ActivationReq {
+        quote: tee.evidence(&identity.report_data())?.unwrap_or_default(),
+        csr: identity.certificate_request()?,
+        marble_type: config.marble_type.clone(),
+        uuid: uuid.to_string(),
+    };
+    info!(marble_type = config.marble_type, %uuid, coordinator = %config.coordinator, "activating");
+    let parameters = persist(config, patience, &identity, &request).await?;
+    info!(%uuid, "activated");
+    Ok(Activation { uuid, parameters })
+}
+
+/// [`activate`] for programs without an async runtime.
+///
+/// # Errors
+/// As [`activate`]; and when called from async code, which must not block.
+pub fn activate_blocking(
+    config: &Config,
+    tee: &dyn Tee,
+    patience: &Patience,
+) -> Result<Activation, ActivationError> {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(ActivationError::Runtime("called from async code; use activate".into()));
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ActivationError::Runtime(error.to_string()))?;
+    runtime.block_on(activate(config, tee, patience))
+}
+
+/// Tries until it works, is refused, or the deadline passes.
+async fn persist(
+    config: &Config,
+    patience: &Patience,
+    identity: &Identity,
+    request: &ActivationReq,
+) -> Result<Parameters, ActivationError> {
+    let start = Instant::now();
+    for attempt in 1.. {
+        let why = match ask(config, identity, request).await {
+            Ok(parameters) => return Ok(parameters),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Passing(why)) => why,
+        };
+        let wait = patience.wait(attempt, chance());
+        if start.elapsed() + wait > patience.deadline {
+            let coordinator = config.coordinator.to_string();
+            return Err(ActivationError::Deadline { coordinator, attempts: attempt, last: why });
+        }
+        warn!(attempt, why, wait = ?wait, "not activated yet, trying again");
+        sleep(wait).await;
+    }
+    unreachable!("the attempts do not end by themselves")
+}
+
+/// How one attempt failed.
+enum Failure {
+    /// Trying again may help.
+    Passing(String),
+    /// It will not.
+    Final(ActivationError),
+}
+
+async fn ask(config: &Config, identity: &Identity, request: &ActivationReq) -> Result<Parameters, Failure> {
+    let mut client = connect(&config.coordinator, identity).await.map_err(Failure::Passing)?;
+    let answer = timeout(ANSWER_TIMEOUT, client.activate(request.clone()))
+        .await
+        .map_err(|_| Failure::Passing(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs())))?
+        .map_err(|status| judge(&status, config))?;
+    let parameters = answer.into_inner().parameters.ok_or(Failure::Final(ActivationError::NoParameters))?;
+    Ok(parameters.into())
+}
+
+/// A status with a source was made here, from a broken connection; the others are the Coordinator's word.
+fn judge(status: &Status, config: &Config) -> Failure {
+    let broken = std::error::Error::source(status).is_some();
+    let message = printable(status.message());
+    match status.code() {
+        code if broken => Failure::Passing(format!("the connection broke ({code:?}): {message}")),
+        Code::FailedPrecondition => {
+            Failure::Passing(format!("the Coordinator is not ready for marbles: {message}"))
+        }
+        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted => {
+            Failure::Passing(format!("the Coordinator is busy ({:?}): {message}", status.code()))
+        }
+        code => Failure::Final(ActivationError::Refused {
+            marble_type: config.marble_type.clone(),
+            coordinator: config.coordinator.to_string(),
+            code,
+            message,
+        }),
+    }
+}
+
+/// Cut and escaped: it goes to terminals and logs.
+fn printable(message: &str) -> String {
+    let mut out = String::new();
+    for c in message.chars().take(MAX_MESSAGE) {
+        if c.is_control() {
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Without randomness the wait is simply the shortest.
+fn chance() -> u8 {
+    let mut byte = [0];
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    byte[0]
+}
+
+/// The marble was not activated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActivationError {
+    /// The Coordinator said no.
+    #[error("the Coordinator at {coordinator} refused marble type {marble_type:?} ({code:?}): {message}{}", hint(*code))]
+    Refused {
+        /// What this process claims to be.
+        marble_type: String,
+        /// Who refused it.
+        coordinator: String,
+        /// The gRPC code.
+        code: Code,
+        /// The Coordinator's words, control characters escaped.
+        message: String,
+    },
+    /// Time is up.
+    #[error(
+        "not activated by the Coordinator at {coordinator} after {attempts} attempts; the last one: {last}"
+    )]
+    Deadline {
+        /// Who was asked.
+        coordinator: String,
+        /// How often.
+        attempts: u32,
+        /// Why the last attempt failed.
+        last: String,
+    },
+    /// The answer holds nothing.
+    #[error("the Coordinator answered without parameters; what listens there speaks another protocol")]
+    NoParameters,
+    /// The UUID cannot be read or kept.
+    #[error(transparent)]
+    Uuid(#[from] UuidFileError),
+    /// No key or certificate.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// No evidence.
+    #[error("evidence for the Coordinator: {0}")]
+    Tee(#[from] TeeError),
+    /// No async runtime.
+    #[error("starting the async runtime: {0}")]
+    Runtime(String),
+}
+
+fn hint(code: Code) -> &'static str {
+    match code {
+        Code::PermissionDenied => {
+            "; check the type's name, its package and MaxActivations in the manifest (marblerun manifest get)"
+        }
+        Code::InvalidArgument => "; check EDG_MARBLE_DNS_NAMES and the UUID file",
+        Code::Unimplemented => "; check that the address is the Coordinator's mesh address (port 2001)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peers_message_cannot_write_to_the_terminal() {
+        assert_eq!(printable("no\u{1b}[2Jgo\n"), "no\\u{1b}[2Jgo\\n");
+        assert_eq!(printable(&"x".repeat(3 * MAX_MESSAGE)).len(), MAX_MESSAGE);
+        assert_eq!(printable("größer"), "größer");
+    }
+}

@@ -1,0 +1,8 @@
+//! A marble at its boundary: real TCP, TLS, gRPC, files and processes, against a small Coordinator made for tests.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod activate;
+mod coordinator;
+mod premain;
+mod tls;

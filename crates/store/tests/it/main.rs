@@ -1,0 +1,14 @@
+//! The stores, driven from outside.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod crash;
+mod engines;
+mod file;
+mod full_disk;
+mod model;
