@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use marblerun_manifest::MAX_MANIFEST_BYTES;
+use marblerun_manifest::{Finding, MAX_MANIFEST_BYTES, Position};
 
 use crate::places::Places;
 use crate::yaml::{self, YamlError};
@@ -14,7 +14,8 @@ use crate::yaml::{self, YamlError};
 #[derive(Debug)]
 pub struct Document {
     json: Vec<u8>,
-    places: Places,
+    /// `None` for a file that is JSON itself.
+    yaml: Option<Places>,
 }
 
 /// Why a manifest file cannot be used.
@@ -69,10 +70,7 @@ impl Document {
         let source = read_bounded(path)?;
         // JSON stays as it is, whatever is in it: the Coordinator judges, and the hash is over these very bytes.
         let json_error = match serde_json::from_slice::<serde::de::IgnoredAny>(&source) {
-            Ok(_) => {
-                let places = Places::of_json(&String::from_utf8_lossy(&source));
-                return Ok(Self { json: source, places });
-            }
+            Ok(_) => return Ok(Self { json: source, yaml: None }),
             Err(error) => error,
         };
         let text = std::str::from_utf8(&source)
@@ -92,10 +90,13 @@ impl Document {
         &self.json
     }
 
-    /// Where things stand in the file as it was written.
+    /// Where in the file, as it was written, the thing stands that a finding names.
     #[must_use]
-    pub fn places(&self) -> &Places {
-        &self.places
+    pub fn locate(&self, finding: &Finding) -> Option<Position> {
+        match &self.yaml {
+            None => finding.position,
+            Some(places) => places.find(&finding.path),
+        }
     }
 
     /// Hex SHA-256 of the bytes.
@@ -113,7 +114,7 @@ pub fn fingerprint(manifest: &[u8]) -> String {
 
 fn from_yaml(text: &str) -> Result<Document, YamlError> {
     let document = yaml::parse(text)?;
-    Ok(Document { json: yaml::to_json(&document)?, places: Places::of_yaml(&document) })
+    Ok(Document { json: yaml::to_json(&document)?, yaml: Some(Places::of_yaml(&document)) })
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, DocumentError> {

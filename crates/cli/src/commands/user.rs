@@ -75,8 +75,6 @@ pub struct RecoveryKey {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     fn check(flags: &[&str], expected: Result<(), &str>) {
         let line = ["marblerun", "secret", "get", "a", "localhost"].iter().chain(flags).map(Into::into);
         let Some(super::super::Command::Secret(secret)) = crate::args::parse(line).unwrap().command else {

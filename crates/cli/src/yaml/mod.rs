@@ -12,21 +12,13 @@ mod emit;
 mod node;
 mod scalar;
 
+pub use marblerun_manifest::Position;
 pub use node::{Entry, Node, Value};
 
 /// Deepest nesting, aliases expanded.
 pub const MAX_DEPTH: usize = 100;
 /// Largest source and largest JSON, in bytes.
 pub const MAX_BYTES: usize = 8 << 20;
-
-/// A line and a column of a text, both counted from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Line.
-    pub line: usize,
-    /// Column, in characters.
-    pub column: usize,
-}
 
 /// Why a YAML document is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

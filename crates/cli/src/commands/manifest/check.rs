@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use marblerun_manifest::{Checked, Finding, Manifest, ManifestErrors};
+use marblerun_manifest::{Checked, Finding, Manifest, ManifestErrors, Position};
 use serde_json::{Value, json};
 
 use crate::args::Format;
 use crate::document::{Document, DocumentError};
 use crate::trust::Context;
-use crate::yaml::Position;
 use crate::{Failure, console};
 
 /// Arguments of `marblerun manifest check`.
@@ -75,8 +74,13 @@ fn judge(document: &Document, context: &Context) -> Vec<Found> {
         Ok(Checked { warnings, .. }) => ("warning", warnings),
         Err(ManifestErrors(errors)) => ("error", errors),
     };
-    let place = |finding: &Finding| document.places().find(&finding.path);
-    findings.into_iter().map(|finding| Found { severity, at: place(&finding), finding }).collect()
+    let mut found: Vec<Found> = findings
+        .into_iter()
+        .map(|finding| Found { severity, at: document.locate(&finding), finding })
+        .collect();
+    // The order of the file as it was written; YAML becomes JSON in another order.
+    found.sort_by_key(|found| found.at);
+    found
 }
 
 /// A file that is no document has one finding; one that cannot be read is another kind of failure.
@@ -88,7 +92,7 @@ fn syntax(error: DocumentError) -> Result<Found, Failure> {
         DocumentError::NotYaml { yaml, .. } => (Some(yaml.at), yaml.message),
         other => return Err(other.into()),
     };
-    Ok(Found { severity: "error", at, finding: Finding { path: String::new(), message } })
+    Ok(Found { severity: "error", at, finding: Finding { path: String::new(), message, position: at } })
 }
 
 fn as_json(Found { severity, at, finding }: &Found) -> Value {
