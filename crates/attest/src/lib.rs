@@ -13,6 +13,9 @@ use std::time::SystemTime;
 pub enum Binding {
     /// A marble that wants to be activated: SHA-256 over the DER of its TLS client certificate.
     MarbleCertificate([u8; 32]),
+    /// A Coordinator that a client wants to trust: SHA-256 over the DER of its root certificate, followed by the
+    /// client's nonce if it sent one.
+    CoordinatorRoot([u8; 32]),
 }
 
 /// Evidence that was checked. Its existence is the proof; only a [`Verifier`] of this room makes one.

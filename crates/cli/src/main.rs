@@ -1,2 +1,15 @@
-//! Placeholder until its room is built.
-fn main() {}
+//! The `marblerun` command line. What it does is in the library; this reads the process's surroundings.
+
+use std::process::ExitCode;
+
+use marblerun_cli::{Surroundings, run};
+
+#[allow(clippy::disallowed_methods, reason = "the program's main is where clock and environment are read")]
+fn main() -> ExitCode {
+    let surroundings = Surroundings {
+        now: std::time::SystemTime::now(),
+        config_home: std::env::var_os("XDG_CONFIG_HOME").map(Into::into),
+        home: std::env::var_os("HOME").map(Into::into),
+    };
+    run(std::env::args_os(), surroundings)
+}

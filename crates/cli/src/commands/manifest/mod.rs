@@ -1,0 +1,67 @@
+//! `marblerun manifest`: everything about manifests.
+
+mod check;
+mod get;
+mod log;
+mod merged;
+mod set;
+mod signature;
+mod update;
+mod verify;
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::help;
+use crate::trust::Context;
+use crate::{Failure, file};
+
+/// Arguments of `marblerun manifest`.
+#[derive(Debug, Args)]
+pub struct Manifest {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a manifest without a Coordinator: all that a Coordinator would refuse, and where it stands
+    Check(check::Check),
+    /// Print or save the manifest that the Coordinator holds
+    Get(get::Get),
+    /// Print or save the Coordinator's update log
+    Log(log::Log),
+    /// Set the Coordinator's first manifest
+    Set(set::Set),
+    /// Print the SHA-256 of a manifest as the Coordinator hashes it
+    Signature(signature::Signature),
+    /// Manage manifest updates
+    Update(update::Update),
+    /// Compare the Coordinator's manifest with a file or hash
+    Verify(verify::Verify),
+}
+
+impl Manifest {
+    pub(crate) async fn execute(self, context: &Context) -> Result<(), Failure> {
+        match self.command {
+            None => help(&["manifest"]),
+            Some(Command::Check(command)) => command.execute(context),
+            Some(Command::Get(command)) => command.execute(context).await,
+            Some(Command::Log(command)) => command.execute(context).await,
+            Some(Command::Set(command)) => command.execute(context).await,
+            Some(Command::Signature(command)) => command.execute(),
+            Some(Command::Update(command)) => command.execute(),
+            Some(Command::Verify(command)) => command.execute(context).await,
+        }
+    }
+}
+
+/// A result into the named file, or else to standard output.
+fn deliver(content: &[u8], output: Option<&Path>) -> Result<(), Failure> {
+    match output {
+        None => crate::console::bytes(content),
+        Some(path) => file::write(path, content)
+            .map_err(|source| Failure::Io { doing: format!("writing {}", path.display()), source }),
+    }
+}

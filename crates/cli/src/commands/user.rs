@@ -1,0 +1,100 @@
+//! Flags by which a user logs in, wherever a command needs one. Nothing reads them yet.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::Failure;
+
+/// Certificate and key of a user: two files, or a PKCS#11 token. The flags may stand before a subcommand, so
+/// [`Login::check`] keeps the rules between them, and not the parser.
+#[derive(Debug, Default, Args)]
+pub struct Login {
+    /// User certificate (PEM)
+    #[arg(short, long, global = true, value_name = "FILE")]
+    cert: Option<PathBuf>,
+    /// Private key (PEM)
+    #[arg(short, long, global = true, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// PKCS#11 configuration (JSON)
+    #[arg(long, global = true, value_name = "FILE")]
+    pkcs11_config: Option<PathBuf>,
+    /// ID of the certificate in the token
+    #[arg(long, global = true, value_name = "ID")]
+    pkcs11_cert_id: Option<String>,
+    /// Label of the certificate in the token
+    #[arg(long, global = true, value_name = "LABEL")]
+    pkcs11_cert_label: Option<String>,
+    /// ID of the key in the token
+    #[arg(long, global = true, value_name = "ID")]
+    pkcs11_key_id: Option<String>,
+    /// Label of the key in the token
+    #[arg(long, global = true, value_name = "LABEL")]
+    pkcs11_key_label: Option<String>,
+}
+
+impl Login {
+    /// Either both files, or a token with a key and a certificate.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let token_key = self.pkcs11_key_id.is_some() || self.pkcs11_key_label.is_some();
+        let token_cert = self.pkcs11_cert_id.is_some() || self.pkcs11_cert_label.is_some();
+        let wrong = match (&self.pkcs11_config, &self.cert, &self.key) {
+            (None, Some(_), Some(_)) => return Ok(()),
+            (Some(_), None, None) if token_key && token_cert => return Ok(()),
+            (Some(_), None, None) => {
+                "--pkcs11-config also needs a key (--pkcs11-key-id or --pkcs11-key-label) and a certificate \
+                 (--pkcs11-cert-id or --pkcs11-cert-label)"
+            }
+            (Some(_), _, _) => "--pkcs11-config cannot stand together with --cert or --key",
+            (None, Some(_), None) => "--cert also needs --key",
+            (None, None, Some(_)) => "--key also needs --cert",
+            (None, None, None) => {
+                "log in as a user with --cert and --key, or with a token named by --pkcs11-config"
+            }
+        };
+        Err(Failure::Argument(wrong.into()))
+    }
+}
+
+/// A recovery key: a file, or a key in a PKCS#11 token.
+#[derive(Debug, Args)]
+pub struct RecoveryKey {
+    /// Private key (PEM)
+    #[arg(short, long, value_name = "FILE", conflicts_with = "pkcs11_config")]
+    key: Option<PathBuf>,
+    /// PKCS#11 configuration (JSON)
+    #[arg(long, value_name = "FILE")]
+    pkcs11_config: Option<PathBuf>,
+    /// ID of the key in the token
+    #[arg(long, value_name = "ID")]
+    pkcs11_key_id: Option<String>,
+    /// Label of the key in the token
+    #[arg(long, value_name = "LABEL")]
+    pkcs11_key_label: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    fn check(flags: &[&str], expected: Result<(), &str>) {
+        let line = ["marblerun", "secret", "get", "a", "localhost"].iter().chain(flags).map(Into::into);
+        let Some(super::super::Command::Secret(secret)) = crate::args::parse(line).unwrap().command else {
+            panic!("not the command that was given")
+        };
+        match (secret.login().check(), expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{flags:?}: {error}"),
+            (checked, _) => panic!("{flags:?}: {checked:?}"),
+        }
+    }
+
+    #[test]
+    fn a_user_logs_in_with_two_files_or_a_token() {
+        check(&["--cert", "c", "--key", "k"], Ok(()));
+        check(&["--pkcs11-config", "p", "--pkcs11-key-id", "1", "--pkcs11-cert-label", "l"], Ok(()));
+        check(&["-c", "c"], Err("--key"));
+        check(&["-k", "k"], Err("--cert"));
+        check(&["--pkcs11-config", "p", "--pkcs11-key-id", "1"], Err("certificate"));
+        check(&["--pkcs11-config", "p", "-c", "c", "-k", "k"], Err("together"));
+        check(&[], Err("log in"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Files that are written whole or not at all, readable by their owner only.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+/// A file that takes its place when it is complete. Made before an action whose result it is to hold, it shows that
+/// there will be a place for the result; dropped unfinished, it leaves nothing behind.
+#[derive(Debug)]
+pub struct PendingFile {
+    file: File,
+    /// Written beside the target and then renamed. `None` for a target that is no regular file (a terminal, a pipe).
+    temporary: Option<PathBuf>,
+    target: PathBuf,
+}
+
+impl PendingFile {
+    /// Opens a new file of mode 0600 beside `target`, which may exist.
+    ///
+    /// # Errors
+    /// What the system says, above all if the folder is missing or read-only.
+    pub fn create(target: &Path) -> io::Result<Self> {
+        // A link stays a link: the file that it points at is what is replaced.
+        let target = fs::canonicalize(target).unwrap_or_else(|_| target.to_owned());
+        match fs::metadata(&target) {
+            Ok(there) if there.is_dir() => Err(io::Error::from(ErrorKind::IsADirectory)),
+            Ok(there) if !there.is_file() => {
+                let file = OpenOptions::new().write(true).open(&target)?;
+                Ok(Self { file, temporary: None, target })
+            }
+            _ => Self::beside(target),
+        }
+    }
+
+    fn beside(target: PathBuf) -> io::Result<Self> {
+        let name = target.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
+        for attempt in 0..100 {
+            let mut hidden = std::ffi::OsString::from(".");
+            hidden.push(&name);
+            hidden.push(format!(".{}-{attempt}.tmp", std::process::id()));
+            let temporary = target.with_file_name(hidden);
+            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                opened => return Ok(Self { file: opened?, temporary: Some(temporary), target }),
+            }
+        }
+        Err(ErrorKind::AlreadyExists.into())
+    }
+
+    /// Writes the content durably and puts the file in its place.
+    ///
+    /// # Errors
+    /// What the system says; the target is then as it was.
+    pub fn finish(mut self, content: &[u8]) -> io::Result<()> {
+        self.file.write_all(content)?;
+        let Some(temporary) = self.temporary.as_ref() else {
+            return self.file.flush();
+        };
+        self.file.sync_all()?;
+        fs::rename(temporary, &self.target)?;
+        self.temporary = None;
+        Ok(())
+    }
+}
+
+impl Drop for PendingFile {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+/// Writes a whole file at once, mode 0600.
+///
+/// # Errors
+/// What the system says; the target is then as it was.
+pub fn write(target: &Path, content: &[u8]) -> io::Result<()> {
+    PendingFile::create(target)?.finish(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("secret");
+        fs::write(&target, "a longer old content").unwrap();
+        write(&target, b"new").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(names(folder.path()), ["secret"]);
+    }
+
+    #[test]
+    fn an_unfinished_file_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("secret");
+        fs::write(&target, "old").unwrap();
+        drop(PendingFile::create(&target).unwrap());
+        assert_eq!(fs::read(&target).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["secret"]);
+    }
+
+    #[test]
+    fn a_link_stays_and_a_device_is_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        write(&link, b"new").unwrap();
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        write(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_known_before() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(PendingFile::create(&folder.path().join("missing/secret")).is_err());
+        assert!(PendingFile::create(folder.path()).is_err());
+    }
+}

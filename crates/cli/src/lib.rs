@@ -1,0 +1,76 @@
+//! The `marblerun` command line: what an operator does with a Coordinator.
+//!
+//! One file per command under [`commands`]. Results go to standard output, everything for the eye alone (warnings,
+//! progress) to standard error. The exit code is 0 or 1 and nothing else. A command that verifies the Coordinator
+//! sends nothing to it before it has done so.
+
+pub mod args;
+pub mod cache;
+pub mod commands;
+mod console;
+pub mod document;
+pub mod era;
+mod failure;
+pub mod file;
+mod flags;
+pub mod places;
+mod trust;
+pub mod yaml;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::error::ErrorKind;
+
+pub use args::command_tree;
+pub use failure::Failure;
+
+/// What a run takes from its process, so that nothing below reads clock or environment.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The time.
+    pub now: SystemTime,
+    /// `XDG_CONFIG_HOME`.
+    pub config_home: Option<PathBuf>,
+    /// `HOME`.
+    pub home: Option<PathBuf>,
+}
+
+/// Runs one command line, program name included, and says how it ended: 0, or 1 for every failure.
+pub fn run(args: impl IntoIterator<Item = OsString>, surroundings: Surroundings) -> ExitCode {
+    let outcome = match args::parse(args) {
+        Ok(cli) => execute(cli, surroundings),
+        Err(error) => usage(&error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.is_silent() {
+                console::note(&format!("Error: {failure}"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: args::Cli, surroundings: Surroundings) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::Io { doing: "starting the network runtime".into(), source })?;
+    runtime.block_on(commands::execute(cli, surroundings))
+}
+
+/// Help that was asked for is a success, everything else that the parser says is a failure (clap would say 2).
+fn usage(error: &clap::Error) -> Result<(), Failure> {
+    let text = error.render();
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => console::print(&text.to_string()),
+        _ => {
+            console::note(text.to_string().trim_end());
+            Err(Failure::Said)
+        }
+    }
+}
