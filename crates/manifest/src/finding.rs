@@ -58,7 +58,7 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn push(&mut self, path: &str, offset: Option<usize>, message: impl Into<String>) {
-        if self.list.len() >= MAX_FINDINGS {
+        if self.is_full() {
             self.dropped += 1;
             return;
         }
@@ -67,6 +67,11 @@ impl Findings {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// Whether one more finding would only be counted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_FINDINGS
     }
 
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
@@ -182,9 +187,9 @@ mod tests {
     fn positions_count_lines_and_characters() {
         let mut findings = Findings::default();
         findings.push("b", Some(8), "second");
-        findings.push("a", Some(3), "first");
+        findings.push("a", Some(4), "first");
         let done = findings.finish("{\"ö\n\u{e9}\nx");
-        assert_eq!(done[0].position, Some(Position { line: 1, column: 3 }));
+        assert_eq!(done[0].position, Some(Position { line: 1, column: 4 }));
         assert_eq!(done[1].position, Some(Position { line: 3, column: 1 }));
     }
 

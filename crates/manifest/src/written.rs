@@ -8,7 +8,7 @@ mod certificate;
 mod values;
 
 pub use certificate::{
-    AttributeTypeAndValue, Certificate, Extension, ExtendedKeyUsage, IpNet, Name, ObjectId, Uri, UriParts,
+    AttributeTypeAndValue, Certificate, ExtendedKeyUsage, Extension, IpNet, Name, ObjectId, Uri, UriParts,
 };
 pub(crate) use values::base64;
 pub use values::{Argument, Bytes, Content, Map, Presence};

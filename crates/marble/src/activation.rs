@@ -1,7 +1,8 @@
 //! Activation: show the Coordinator what this marble is, receive its parameters.
 //!
 //! What may pass (no connection, a Coordinator that has no manifest yet or is in recovery) is tried again until a
-//! deadline; what will not pass by itself (the manifest does not admit this marble) is reported at once.
+//! deadline; what will not pass by itself (the manifest does not admit this marble) is reported at once. Where an
+//! answer is lost on the way, the Coordinator may have counted the activation; the next attempt then counts again.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -84,7 +85,8 @@ async fn persist(
     request: &ActivationReq,
 ) -> Result<Parameters, ActivationError> {
     let start = Instant::now();
-    for attempt in 1.. {
+    let mut attempt: u32 = 1;
+    loop {
         let why = match ask(config, identity, request).await {
             Ok(parameters) => return Ok(parameters),
             Err(Failure::Final(error)) => return Err(error),
@@ -97,8 +99,8 @@ async fn persist(
         }
         warn!(attempt, why, wait = ?wait, "not activated yet, trying again");
         sleep(wait).await;
+        attempt = attempt.saturating_add(1);
     }
-    unreachable!("the attempts do not end by themselves")
 }
 
 /// How one attempt failed.

@@ -52,6 +52,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("a copy aside leaves everything in place", aside_keeps),
     ("a label is never used twice", aside_twice),
     ("a label that is no plain name is refused", aside_label),
+    ("a cleared place is empty, keeps what is aside, and can be used again", cleared),
     ("a second process is kept out or conflicts", second_process),
 ];
 
@@ -191,6 +192,25 @@ fn aside_label(engine: &mut dyn Engine) -> Outcome {
         refused(store.copy_aside(label)).map_err(|why| format!("{label:?}: {why}"))?;
     }
     Ok(())
+}
+
+fn cleared(engine: &mut dyn Engine) -> Outcome {
+    let (mut store, old) = started(engine, b"data")?;
+    ok(store.write_key(b"key"))?;
+    let label = ok(store.copy_aside("old"))?;
+    ok(store.clear())?;
+    ok(store.clear())?;
+    let found = load(&mut store)?;
+    same((found.key, found.data, found.position.length), (None, None, 0))?;
+    conflict(store.append(old, b"x"), old, found.position)?;
+    refused(store.append(found.position, b"x"))?;
+    let position = ok(store.replace(found.position, b"new"))?;
+    ok(store.append(position, b"!"))?;
+    if ok(store.copy_aside("old"))? == label {
+        return Err("what was kept aside is gone".into());
+    }
+    drop(store);
+    same(restart(engine)?.data, Some(b"new!".to_vec()))
 }
 
 fn second_process(engine: &mut dyn Engine) -> Outcome {

@@ -4,10 +4,14 @@
 //! `fsync` of the folder. Whatever fails, the files hold a state that was once asked for. This store never guesses
 //! after a failed `fsync`: what the kernel dropped cannot be known, so the data must be written anew from memory.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+mod disk;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+
+use disk::{Held, absent_is_none, create, exists, io, lock, read, within, write_new};
 
 use crate::{DATA_LIMIT, KEY_LIMIT, Loaded, Position, Store, StoreError, label};
 
@@ -24,8 +28,8 @@ pub struct FileStore {
     folder: PathBuf,
     /// For `fsync` after a rename.
     handle: File,
-    lock: File,
-    data: Option<File>,
+    lock: Held,
+    data: Option<Held>,
     position: Position,
     /// Why the end of the data is in doubt.
     doubt: Option<String>,
@@ -40,7 +44,7 @@ impl FileStore {
         let folder = folder.into();
         create(&folder)?;
         let handle = File::open(&folder).map_err(io("open", &folder))?;
-        let lock = lock(&folder)?;
+        let lock = lock(&folder, LOCK)?;
         let mut store = Self { folder, handle, lock, data: None, position: Position::default(), doubt: None };
         store.remove_temporary(DATA)?;
         store.remove_temporary(KEY)?;
@@ -71,12 +75,16 @@ impl FileStore {
     /// Holds the data open, if there is any, and takes its length for the end.
     fn attach(&mut self) -> Result<(), StoreError> {
         let path = self.path(DATA);
-        self.data = absent_is_none(OpenOptions::new().read(true).write(true).open(&path))
+        let file = absent_is_none(OpenOptions::new().read(true).write(true).open(&path))
             .map_err(io("open", &path))?;
-        self.position.length = match &self.data {
-            Some(file) => file.metadata().map_err(io("examine", &path))?.len(),
-            None => 0,
+        let (data, length) = match file {
+            Some(file) => {
+                let length = file.metadata().map_err(io("examine", &path))?.len();
+                (Some(Held::new(file).map_err(io("examine", &path))?), length)
+            }
+            None => (None, 0),
         };
+        (self.data, self.position.length) = (data, length);
         Ok(())
     }
 }
@@ -161,7 +169,7 @@ impl FileStore {
     /// and started another Coordinator in it.
     fn owned(&self) -> Result<(), StoreError> {
         let path = self.path(LOCK);
-        if same_file(&self.lock, &path).map_err(io("examine", &path))? {
+        if self.lock.named(&path).map_err(io("examine", &path))?.is_some() {
             return Ok(());
         }
         let why = "the folder was emptied or replaced while in use; restart to use what is there now";
@@ -177,13 +185,13 @@ impl FileStore {
 
     /// The open file must be the one that a restart would read, and end where we left it.
     fn unchanged(&mut self, path: &Path) -> Result<(), StoreError> {
-        let why = match &self.data {
-            None => return Err(StoreError::Io { what: appending(path), source: ErrorKind::NotFound.into() }),
-            Some(file) if !same_file(file, path).map_err(io("examine", path))? => "was removed or replaced",
-            Some(file) if file.metadata().map_err(io("examine", path))?.len() != self.position.length => {
-                "has another length than was written"
-            }
-            Some(_) => return Ok(()),
+        let Some(data) = &self.data else {
+            return Err(StoreError::Io { what: appending(path), source: ErrorKind::NotFound.into() });
+        };
+        let why = match data.named(path).map_err(io("examine", path))? {
+            Some(length) if length == self.position.length => return Ok(()),
+            Some(_) => "was cut or extended",
+            None => "was removed or replaced",
         };
         let doubt = format!("{} {why} by somebody else", path.display());
         self.doubt = Some(doubt.clone());
@@ -191,7 +199,8 @@ impl FileStore {
     }
 
     fn write_end(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let file = self.data.as_ref().ok_or_else(|| Failure::Write(ErrorKind::NotFound.into()))?;
+        let Held { file, .. } =
+            self.data.as_ref().ok_or_else(|| Failure::Write(ErrorKind::NotFound.into()))?;
         file.write_all_at(bytes, self.position.length).map_err(Failure::Write)?;
         file.sync_data().map_err(Failure::Sync)
     }
@@ -199,7 +208,7 @@ impl FileStore {
     /// Cuts off what a failed append may have left. The end is known again only if the write was what failed (disk
     /// full, say) and cutting is durable. After a failed sync it is not: pages may be lost that look written.
     fn take_back(&mut self, failure: Failure, path: &Path) -> StoreError {
-        let cut = self.data.as_ref().map_or(Ok(()), |file| {
+        let cut = self.data.as_ref().map_or(Ok(()), |Held { file, .. }| {
             file.set_len(self.position.length)?;
             file.sync_data()
         });
@@ -213,12 +222,12 @@ impl FileStore {
         StoreError::Io { what: appending(path), source }
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<File, StoreError> {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<Held, StoreError> {
         self.put_as(name, &self.path(name), bytes)
     }
 
     /// Makes a file that holds exactly `bytes`, on disk, and only then gives it its name.
-    fn put_as(&self, name: &str, target: &Path, bytes: &[u8]) -> Result<File, StoreError> {
+    fn put_as(&self, name: &str, target: &Path, bytes: &[u8]) -> Result<Held, StoreError> {
         self.remove_temporary(name)?;
         let temporary = self.temporary(name);
         write_new(&temporary, bytes)
@@ -245,89 +254,6 @@ enum Failure {
     Sync(io::Error),
 }
 
-/// Makes the folder and lets its parents remember it: otherwise a power cut could take an acknowledged state along.
-fn create(folder: &Path) -> Result<(), StoreError> {
-    let missing = |path: &&Path| *path != Path::new("") && !path.is_dir();
-    let made: Vec<&Path> = folder.ancestors().take_while(missing).collect();
-    if made.is_empty() {
-        return Ok(());
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io("create", folder))?;
-    made.into_iter().try_for_each(sync_parent)
-}
-
-fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    File::open(parent).and_then(|parent| parent.sync_all()).map_err(io("sync", parent))
-}
-
-/// One process per folder. The file is never removed: removing it would let two processes lock two files.
-fn lock(folder: &Path) -> Result<File, StoreError> {
-    let path = folder.join(LOCK);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(folder.display().to_string())),
-        Err(TryLockError::Error(source)) => Err(io("lock", &path)(source)),
-    }
-}
-
-fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some(file) = absent_is_none(File::open(path)).map_err(io("open", path))? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(io("read", path))?;
-    within(bytes.len() as u64, limit, path)?;
-    Ok(Some(bytes))
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut file = OpenOptions::new().create_new(true).read(true).write(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(file)
-}
-
-/// Whether `path` leads to the open file. A path that leads nowhere does not.
-fn same_file(file: &File, path: &Path) -> io::Result<bool> {
-    let here = file.metadata()?;
-    let there = absent_is_none(fs::metadata(path))?;
-    Ok(there.is_some_and(|there| (there.dev(), there.ino()) == (here.dev(), here.ino())))
-}
-
-fn exists(path: &Path) -> Result<bool, StoreError> {
-    Ok(absent_is_none(fs::symlink_metadata(path)).map_err(io("examine", path))?.is_some())
-}
-
-fn within(length: u64, limit: u64, path: &Path) -> Result<u64, StoreError> {
-    if length <= limit {
-        return Ok(length);
-    }
-    let why = format!("{length} bytes or more, and at most {limit} are allowed");
-    Err(io("use", path)(io::Error::new(ErrorKind::FileTooLarge, why)))
-}
-
 fn appending(path: &Path) -> String {
     format!("append to {}", path.display())
-}
-
-fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn io(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
-    let what = format!("{verb} {}", path.display());
-    move |source| StoreError::Io { what, source }
 }

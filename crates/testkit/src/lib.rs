@@ -3,3 +3,4 @@
 pub mod client;
 pub mod golden;
 pub mod program;
+pub mod scenario;

@@ -33,13 +33,18 @@ pub(crate) fn template() -> CertificateTemplate {
 }
 
 pub(crate) fn request(dns: &[&str], ip: &[&str]) -> CertificateRequest {
+    CertificateRequest::parse(&request_der(dns, ip)).unwrap()
+}
+
+/// A request without a subject, signed by a fresh P-384 key.
+pub(crate) fn request_der(dns: &[&str], ip: &[&str]) -> Vec<u8> {
     let mut params = rcgen::CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     let dns = dns.iter().map(|name| rcgen::SanType::DnsName((*name).try_into().unwrap()));
     let ip = ip.iter().map(|ip| rcgen::SanType::IpAddress(ip.parse().unwrap()));
     params.subject_alt_names = dns.chain(ip).collect();
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
-    CertificateRequest::parse(params.serialize_request(&key).unwrap().der()).unwrap()
+    params.serialize_request(&key).unwrap().der().to_vec()
 }
 
 pub(crate) fn public(kind: KeyKind) -> Vec<u8> {

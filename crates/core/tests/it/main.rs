@@ -8,5 +8,7 @@
 )]
 
 mod certificates;
+mod costs;
 mod facts;
+mod go;
 mod openssl;

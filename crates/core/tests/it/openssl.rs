@@ -11,7 +11,7 @@ use crate::certificates::{now, pki, public, request, template};
 
 const UUID: &str = "0d1e2f30-4152-4637-8a9b-acbdcedff001";
 
-const KINDS: [KeyKind; 8] = [
+pub(crate) const KINDS: [KeyKind; 8] = [
     KeyKind::Ecdsa(Curve::P224),
     KeyKind::Ecdsa(Curve::P256),
     KeyKind::Ecdsa(Curve::P384),

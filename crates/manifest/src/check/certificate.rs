@@ -85,13 +85,14 @@ impl Check {
         }
     }
 
-    /// IA5String (RFC 5280 section 4.2.1.6) is ASCII.
+    /// IA5String (RFC 5280 section 4.2.1.6) is ASCII; control characters have no place in a name.
     pub(super) fn ia5(&mut self, place: &Place<'_>, names: &[String]) {
         for (i, name) in names.iter().enumerate() {
             if name.is_empty() {
                 self.error(&place.item(i), "must not be empty");
-            } else if !name.is_ascii() {
-                self.error(&place.item(i), "must be ASCII: write international names in their encoded form");
+            } else if !name.is_ascii() || name.contains(|c: char| c.is_ascii_control()) {
+                // A NUL has fooled verifiers into reading another name than the one that was issued.
+                self.error(&place.item(i), "must be printable ASCII: write international names in their encoded form");
             }
         }
     }
@@ -151,7 +152,10 @@ impl Check {
             None | Some(0) => DEFAULT_KEY_USAGE,
             Some(bits) if bits <= ALL_KEY_USAGES => u16::try_from(bits).unwrap_or(DEFAULT_KEY_USAGE),
             Some(bits) => {
-                self.error(place, format!("{bits} is no sum of key usages, which is at most {ALL_KEY_USAGES}"));
+                self.error(
+                    place,
+                    format!("{bits} is no sum of key usages, which is at most {ALL_KEY_USAGES}"),
+                );
                 DEFAULT_KEY_USAGE
             }
         }

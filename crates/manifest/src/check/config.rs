@@ -28,7 +28,8 @@ impl Check {
         let may_update = |name: &String| matches!(roles.get(name), Some(Role::Manifest { update: true }));
         let updaters = users.values().filter(|user| user.roles.iter().any(may_update)).count();
         Config {
-            seal_mode: self.seal_mode(&config.key("SealMode"), written.seal_mode.as_deref().unwrap_or_default()),
+            seal_mode: self
+                .seal_mode(&config.key("SealMode"), written.seal_mode.as_deref().unwrap_or_default()),
             update_threshold: self.update_threshold(
                 &config.key("UpdateThreshold"),
                 written.update_threshold.unwrap_or_default(),
@@ -39,10 +40,8 @@ impl Check {
                 written.recovery_threshold.unwrap_or_default(),
                 recovery_keys,
             ),
-            feature_gates: self.feature_gates(
-                &config.key("FeatureGates"),
-                &written.feature_gates.unwrap_or_default(),
-            ),
+            feature_gates: self
+                .feature_gates(&config.key("FeatureGates"), &written.feature_gates.unwrap_or_default()),
             rotate_root_secret: written.rotate_root_secret.unwrap_or_default(),
         }
     }
@@ -71,11 +70,17 @@ impl Check {
     fn recovery_threshold(&mut self, place: &Place<'_>, written: u64, keys: usize) -> usize {
         let threshold = usize::try_from(written).unwrap_or(usize::MAX);
         if threshold == 1 {
-            self.error(place, "1 would let any single owner recover alone: write 0 for all keys, or at least 2");
+            self.error(
+                place,
+                "1 would let any single owner recover alone: write 0 for all keys, or at least 2",
+            );
         } else if threshold > keys {
             self.error(place, format!("{written}, but there are only {keys} recovery keys"));
         } else if threshold > 0 && threshold < keys && keys > MAX_SHARES {
-            self.error(place, format!("a threshold is possible with at most {MAX_SHARES} keys; there are {keys}"));
+            self.error(
+                place,
+                format!("a threshold is possible with at most {MAX_SHARES} keys; there are {keys}"),
+            );
         }
         threshold
     }

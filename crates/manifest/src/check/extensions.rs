@@ -110,18 +110,24 @@ impl Check {
     }
 
     fn name_constraints(&mut self, place: &Place<'_>, written: &Certificate) -> Option<Raw> {
-        let permitted = self.subtrees(place, Side {
-            dns: ("PermittedDNSDomains", &written.permitted_dns_domains),
-            ip: ("PermittedIPRanges", &written.permitted_ip_ranges),
-            email: ("PermittedEmailAddresses", &written.permitted_email_addresses),
-            uri: ("PermittedURIDomains", &written.permitted_uri_domains),
-        });
-        let excluded = self.subtrees(place, Side {
-            dns: ("ExcludedDNSDomains", &written.excluded_dns_domains),
-            ip: ("ExcludedIPRanges", &written.excluded_ip_ranges),
-            email: ("ExcludedEmailAddresses", &written.excluded_email_addresses),
-            uri: ("ExcludedURIDomains", &written.excluded_uri_domains),
-        });
+        let permitted = self.subtrees(
+            place,
+            Side {
+                dns: ("PermittedDNSDomains", &written.permitted_dns_domains),
+                ip: ("PermittedIPRanges", &written.permitted_ip_ranges),
+                email: ("PermittedEmailAddresses", &written.permitted_email_addresses),
+                uri: ("PermittedURIDomains", &written.permitted_uri_domains),
+            },
+        );
+        let excluded = self.subtrees(
+            place,
+            Side {
+                dns: ("ExcludedDNSDomains", &written.excluded_dns_domains),
+                ip: ("ExcludedIPRanges", &written.excluded_ip_ranges),
+                email: ("ExcludedEmailAddresses", &written.excluded_email_addresses),
+                uri: ("ExcludedURIDomains", &written.excluded_uri_domains),
+            },
+        );
         let none = permitted.is_none() && excluded.is_none();
         let constraints = NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded };
         raw(NAME_CONSTRAINTS, written.permitted_dns_domains_critical.unwrap_or_default(), none, &constraints)
@@ -135,7 +141,8 @@ impl Check {
             names.extend(self.range(&ranges.item(i), range));
         }
         names.extend(self.general_names(&place.key(side.email.0), side.email.1, GeneralName::Rfc822Name));
-        let uris = self.general_names(&place.key(side.uri.0), side.uri.1, GeneralName::UniformResourceIdentifier);
+        let uris =
+            self.general_names(&place.key(side.uri.0), side.uri.1, GeneralName::UniformResourceIdentifier);
         names.extend(uris);
         let subtree = |base| GeneralSubtree { base, minimum: 0, maximum: None };
         (!names.is_empty()).then(|| names.into_iter().map(subtree).collect())
@@ -153,7 +160,8 @@ impl Check {
             self.error(place, "needs IP, an address, and Mask, as many bytes");
             return None;
         }
-        let octets: Vec<u8> = address.iter().zip(mask).map(|(a, m)| a & m).chain(mask.iter().copied()).collect();
+        let octets: Vec<u8> =
+            address.iter().zip(mask).map(|(a, m)| a & m).chain(mask.iter().copied()).collect();
         OctetString::new(octets).ok().map(GeneralName::IpAddress)
     }
 

@@ -69,7 +69,8 @@ impl Check {
         let files = written_parameters.files.unwrap_or_default();
         let files = self.contents(&parameters.key("Files"), files, Target::File, context);
         let env = self.contents(&parameters.key("Env"), env, Target::Variable, context);
-        let argv = self.arguments(&parameters.key("Argv"), written_parameters.argv.unwrap_or_default(), context);
+        let argv =
+            self.arguments(&parameters.key("Argv"), written_parameters.argv.unwrap_or_default(), context);
         Marble {
             package,
             max_activations: written.max_activations.unwrap_or_default(),
@@ -101,7 +102,10 @@ impl Check {
                 let other = ports.insert(&incoming.port, incoming);
                 if other.is_some_and(|other| other != incoming) {
                     let port = shown(&incoming.port);
-                    self.warn(&place.item(i), format!("an earlier tag treats port {port} differently: this one wins"));
+                    self.warn(
+                        &place.item(i),
+                        format!("an earlier tag treats port {port} differently: this one wins"),
+                    );
                 }
             }
         }
@@ -142,7 +146,12 @@ impl Check {
         }
     }
 
-    fn arguments(&mut self, place: &Place<'_>, written: Vec<Argument>, context: &mut Context<'_>) -> Vec<Parameter> {
+    fn arguments(
+        &mut self,
+        place: &Place<'_>,
+        written: Vec<Argument>,
+        context: &mut Context<'_>,
+    ) -> Vec<Parameter> {
         let mut checked = Vec::new();
         for (i, argument) in written.into_iter().enumerate() {
             let place = place.item(i);

@@ -37,9 +37,14 @@ impl Check {
     }
 
     fn package(&mut self, place: &Place<'_>, written: &written::Package) -> Package {
-        for (key, version) in [("ProductID", written.product_id), ("SecurityVersion", written.security_version)] {
+        for (key, version) in
+            [("ProductID", written.product_id), ("SecurityVersion", written.security_version)]
+        {
             if version.is_some_and(|v| v > u16::MAX.into()) {
-                self.warn(&place.key(key), "larger than 65535, the largest an enclave can have: admits nobody");
+                self.warn(
+                    &place.key(key),
+                    "larger than 65535, the largest an enclave can have: admits nobody",
+                );
             }
         }
         Package {
@@ -61,7 +66,10 @@ impl Check {
             Ok(()) => Some(id),
             Err(_) => {
                 let seen = written.chars().count();
-                self.error(place, format!("must be 32 bytes in hexadecimal, 64 digits; these are {seen} characters"));
+                self.error(
+                    place,
+                    format!("must be 32 bytes in hexadecimal, 64 digits; these are {seen} characters"),
+                );
                 // It was given, though wrongly: the package must not be called incomplete as well.
                 Some(id)
             }
@@ -98,7 +106,10 @@ impl Check {
             (None, _) => {}
         }
         if package.debug {
-            self.warn(&place.key("Debug"), "admits debug enclaves, whose memory the host can read: never in production");
+            self.warn(
+                &place.key("Debug"),
+                "admits debug enclaves, whose memory the host can read: never in production",
+            );
         }
     }
 
@@ -118,11 +129,17 @@ impl Check {
     fn infrastructure(&mut self, place: &Place<'_>, written: written::Infrastructure) -> Infrastructure {
         let root_ca = written.root_ca.map(|bytes| bytes.0);
         if root_ca.as_deref().is_some_and(|der| x509_cert::Certificate::from_der(der).is_err()) {
-            self.warn(&place.key("RootCA"), "this is no certificate (DER): no platform matches, nobody is admitted");
+            self.warn(
+                &place.key("RootCA"),
+                "this is no certificate (DER): no platform matches, nobody is admitted",
+            );
         }
         let cpusvn = written.cpusvn.map(|bytes| bytes.0);
         if let Some(bytes) = cpusvn.as_deref().filter(|bytes| bytes.len() != 16) {
-            let message = format!("{} bytes, but a CPUSVN has 16: no platform matches, nobody is admitted", bytes.len());
+            let message = format!(
+                "{} bytes, but a CPUSVN has 16: no platform matches, nobody is admitted",
+                bytes.len()
+            );
             self.warn(&place.key("CPUSVN"), message);
         }
         Infrastructure { root_ca, cpusvn, qesvn: written.qesvn, pcesvn: written.pcesvn }
@@ -140,7 +157,9 @@ fn incomplete(package: &Package) -> Option<String> {
     let missing: Vec<&str> = signed.iter().filter(|(_, given)| !given).map(|(name, _)| *name).collect();
     match (package.unique_id.is_some(), given.as_slice(), missing.as_slice()) {
         (true, [], _) | (false, _, []) => None,
-        (true, given, _) => Some(format!("has UniqueID and also {}: name the software in one way", given.join(", "))),
+        (true, given, _) => {
+            Some(format!("has UniqueID and also {}: name the software in one way", given.join(", ")))
+        }
         (false, [], _) => Some("needs UniqueID, or SignerID, ProductID and SecurityVersion".into()),
         (false, _, missing) => Some(format!("lacks {} beside {}", missing.join(", "), given.join(", "))),
     }

@@ -29,19 +29,33 @@ impl Target {
 }
 
 impl Check {
-    pub(super) fn content(&mut self, place: &Place<'_>, written: Content, target: Target) -> Option<Parameter> {
+    pub(super) fn content(
+        &mut self,
+        place: &Place<'_>,
+        written: Content,
+        target: Target,
+    ) -> Option<Parameter> {
         match written {
             Content::Text(text) => self.parameter(place, text.into_bytes(), true, target),
             Content::Object(object) => self.content_object(place, object, target),
         }
     }
 
-    fn content_object(&mut self, place: &Place<'_>, written: ContentObject, target: Target) -> Option<Parameter> {
+    fn content_object(
+        &mut self,
+        place: &Place<'_>,
+        written: ContentObject,
+        target: Target,
+    ) -> Option<Parameter> {
         let data = self.decoded(place, written.data.unwrap_or_default(), written.encoding.as_deref())?;
         self.parameter(place, data, !written.no_templates.unwrap_or_default(), target)
     }
 
-    pub(super) fn argument_object(&mut self, place: &Place<'_>, written: ArgumentObject) -> Option<Parameter> {
+    pub(super) fn argument_object(
+        &mut self,
+        place: &Place<'_>,
+        written: ArgumentObject,
+    ) -> Option<Parameter> {
         let Some(data) = written.data else {
             self.error(&place.key("Data"), "required: the argument");
             return None;

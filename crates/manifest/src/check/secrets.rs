@@ -29,7 +29,10 @@ impl Check {
 
     fn secret(&mut self, place: &Place<'_>, written: written::Secret) -> Option<Secret> {
         if written.private.as_ref().is_some_and(|private| private.0) {
-            self.error(&place.key("Private"), "everybody can read a manifest: remove the key and upload it as a secret");
+            self.error(
+                &place.key("Private"),
+                "everybody can read a manifest: remove the key and upload it as a secret",
+            );
         }
         let kind = self.kind(place, &written)?;
         let validity = self.validity(place, &written, kind);
@@ -50,7 +53,9 @@ impl Check {
         let stored = written.shared.unwrap_or_default() || written.user_defined.unwrap_or_default();
         let wrong = match written.kind.as_deref() {
             Some("symmetric-key") => return self.symmetric(&place.key("Size"), size, stored),
-            Some("cert-rsa") if [2048, 3072, 4096].contains(&size) => return Some(SecretKind::CertRsa { bits: size }),
+            Some("cert-rsa") if [2048, 3072, 4096].contains(&size) => {
+                return Some(SecretKind::CertRsa { bits: size });
+            }
             Some("cert-rsa") => "2048, 3072 or 4096 bits",
             Some("cert-ecdsa") => match curve(size) {
                 Some(curve) => return Some(SecretKind::CertEcdsa(curve)),
@@ -106,9 +111,14 @@ impl Check {
         match (days, until) {
             (Some(_), Some(_)) => self.error(&valid_for, "not together with Cert.NotAfter: remove one"),
             (Some(days), None) if days > MAX_DAYS => {
-                self.error(&valid_for, format!("{days} days, but a certificate is valid for at most {MAX_DAYS}"));
+                self.error(
+                    &valid_for,
+                    format!("{days} days, but a certificate is valid for at most {MAX_DAYS}"),
+                );
             }
-            (Some(_), None) if !kind.is_certificate() => self.warn(&valid_for, "has no effect: not a certificate"),
+            (Some(_), None) if !kind.is_certificate() => {
+                self.warn(&valid_for, "has no effect: not a certificate")
+            }
             _ => {}
         }
         until.map_or(Validity::Days(days.unwrap_or(DEFAULT_DAYS)), Validity::Until)
@@ -117,7 +127,10 @@ impl Check {
     /// Whether `Cert` is what the secret's type says.
     fn fits(&mut self, place: &Place<'_>, cert: &written::Certificate, kind: SecretKind) {
         if !kind.is_certificate() {
-            return self.error(place, format!("a secret of type {} has no certificate: remove this", kind.type_name()));
+            return self.error(
+                place,
+                format!("a secret of type {} has no certificate: remove this", kind.type_name()),
+            );
         }
         let number = match kind {
             SecretKind::CertRsa { .. } => 1,
@@ -125,7 +138,8 @@ impl Check {
             _ => 4,
         };
         if cert.public_key_algorithm.is_some_and(|given| given != 0 && given != number) {
-            let message = format!("not the algorithm of {}, which is {number}: remove this", kind.type_name());
+            let message =
+                format!("not the algorithm of {}, which is {number}: remove this", kind.type_name());
             self.error(&place.key("PublicKeyAlgorithm"), message);
         }
     }

@@ -8,7 +8,11 @@ use crate::model::{Incoming, Outgoing, TlsTag};
 use crate::written::{self, Map, TlsEntry};
 
 impl Check {
-    pub(super) fn tls(&mut self, written: Map<written::TlsTag>, secrets: &Secrets) -> BTreeMap<String, TlsTag> {
+    pub(super) fn tls(
+        &mut self,
+        written: Map<written::TlsTag>,
+        secrets: &Secrets,
+    ) -> BTreeMap<String, TlsTag> {
         let tags = section("TLS");
         let mut checked = BTreeMap::new();
         for (name, tag) in written {
@@ -22,7 +26,9 @@ impl Check {
         let (incoming, outgoing) = (place.key("Incoming"), place.key("Outgoing"));
         let entries = |list: Option<Vec<TlsEntry>>| list.unwrap_or_default().into_iter().enumerate();
         TlsTag {
-            incoming: entries(written.incoming).map(|(i, e)| self.incoming(&incoming.item(i), e, secrets)).collect(),
+            incoming: entries(written.incoming)
+                .map(|(i, e)| self.incoming(&incoming.item(i), e, secrets))
+                .collect(),
             outgoing: entries(written.outgoing).map(|(i, e)| self.outgoing(&outgoing.item(i), e)).collect(),
         }
     }
@@ -39,7 +45,9 @@ impl Check {
                 place,
                 "Cert needs DisableClientAuth: true, as clients from outside have no certificate of the mesh",
             ),
-            (None, true) => self.error(place, "DisableClientAuth needs Cert: name the certificate that clients see"),
+            (None, true) => {
+                self.error(place, "DisableClientAuth needs Cert: name the certificate that clients see")
+            }
             _ => {}
         }
         if let Some(name) = &cert {
@@ -70,7 +78,10 @@ impl Check {
             ("DisableClientAuth", written.disable_client_auth.unwrap_or_default()),
         ];
         for (key, _) in ignored.iter().filter(|(_, given)| *given) {
-            self.warn(&place.key(key), "has no effect on outgoing connections: they use the marble's certificate");
+            self.warn(
+                &place.key(key),
+                "has no effect on outgoing connections: they use the marble's certificate",
+            );
         }
         Outgoing { addr, port }
     }

@@ -14,6 +14,10 @@ use crate::template::{Generation, Meta, Part, Reserved, Source};
 /// produce 16 MiB, but ten thousand of them must not keep the Coordinator busy for hours.
 const MAX_TRIAL_BYTES: usize = 256 << 20;
 
+/// A certificate with two values of everything that a template may read, self-signed by a key that was thrown
+/// away at once. It vouches for nothing and leaves this module only into renderings that are dropped.
+const CERTIFICATE: &[u8] = include_bytes!("dummy.der");
+
 /// Tries templates until the budget of work is used up.
 pub(super) struct Trial<'a> {
     values: Option<Dummies<'a>>,
@@ -28,10 +32,20 @@ impl<'a> Trial<'a> {
         Self { values, left: MAX_TRIAL_BYTES }
     }
 
-    pub(super) fn render(&mut self, check: &mut Check, place: &Place<'_>, parameter: &Parameter, target: Target) {
+    pub(super) fn render(
+        &mut self,
+        check: &mut Check,
+        place: &Place<'_>,
+        parameter: &Parameter,
+        target: Target,
+    ) {
         let (Parameter::Template(template), Some(values)) = (parameter, &self.values) else { return };
+        if check.errors.is_full() {
+            return;
+        }
         if self.left == 0 {
-            let message = format!("the manifest's templates produce more than {MAX_TRIAL_BYTES} bytes together");
+            let message =
+                format!("the manifest's templates produce more than {MAX_TRIAL_BYTES} bytes together");
             return check.error(place, message);
         }
         match template.render(values) {
@@ -70,12 +84,16 @@ impl Source for Dummies<'_> {
         Ok(Zeroizing::new(match (secret.kind, part) {
             (SecretKind::Symmetric { .. } | SecretKind::Plain, Part::Cert) => Vec::new(),
             (SecretKind::Symmetric { bytes }, _) => vec![1; bytes.try_into().unwrap_or_default()],
+            (_, Part::Cert) => CERTIFICATE.to_vec(),
             _ => b"dummy".to_vec(),
         }))
     }
 
     fn reserved(&self, which: Reserved, part: Part) -> Zeroizing<Vec<u8>> {
-        let present = which == Reserved::MarbleCert || part == Part::Cert;
-        Zeroizing::new(if present { b"dummy".to_vec() } else { Vec::new() })
+        Zeroizing::new(match (which, part) {
+            (_, Part::Cert) => CERTIFICATE.to_vec(),
+            (Reserved::MarbleCert, _) => b"dummy".to_vec(),
+            _ => Vec::new(),
+        })
     }
 }

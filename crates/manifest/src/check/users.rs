@@ -79,7 +79,13 @@ impl Check {
     }
 
     /// By key, not by text: two certificates for one key would be two names for one person.
-    fn unique(&mut self, place: &Place<'_>, key: Vec<u8>, name: &str, owners: &mut BTreeMap<Vec<u8>, String>) {
+    fn unique(
+        &mut self,
+        place: &Place<'_>,
+        key: Vec<u8>,
+        name: &str,
+        owners: &mut BTreeMap<Vec<u8>, String>,
+    ) {
         match owners.get(&key) {
             Some(other) => self.error(place, format!("the same public key as `{}`", shown(other))),
             None => drop(owners.insert(key, name.to_owned())),
@@ -114,7 +120,9 @@ impl Check {
         }
         self.strong(place, &key);
         // The library that will encrypt to it decides what else a key must be.
-        if key.rsa_bits >= Some(MIN_RSA_BITS) && aws_lc_rs::rsa::PublicEncryptingKey::from_der(&key.der).is_err() {
+        if key.rsa_bits >= Some(MIN_RSA_BITS)
+            && aws_lc_rs::rsa::PublicEncryptingKey::from_der(&key.der).is_err()
+        {
             self.error(place, "this RSA key cannot be encrypted to: at most 8192 bits and an odd exponent");
         }
         Some(key.der)
@@ -178,7 +186,13 @@ impl Check {
         Role::Packages { names, update_security_version }
     }
 
-    fn secret_role(&mut self, place: &Place<'_>, names: Vec<String>, actions: &[String], secrets: &Secrets) -> Role {
+    fn secret_role(
+        &mut self,
+        place: &Place<'_>,
+        names: Vec<String>,
+        actions: &[String],
+        secrets: &Secrets,
+    ) -> Role {
         let [read, write] = self.actions(place, "Secrets", actions, ["ReadSecret", "WriteSecret"]);
         let list = place.key("ResourceNames");
         for (i, name) in names.iter().enumerate() {
@@ -200,7 +214,10 @@ impl Check {
 
     fn manifest_role(&mut self, place: &Place<'_>, names: &[String], actions: &[String]) -> Role {
         if !names.is_empty() {
-            self.error(&place.key("ResourceNames"), "a role for the manifest names no resources: remove them");
+            self.error(
+                &place.key("ResourceNames"),
+                "a role for the manifest names no resources: remove them",
+            );
         }
         let [update] = self.actions(place, "Manifest", actions, ["UpdateManifest"]);
         Role::Manifest { update }

@@ -109,7 +109,8 @@ fn recognise<T: Object>(key: &str) -> Key {
 /// Whether `key` is so near to `name` that it cannot be meant otherwise: one edit, two in a longer name.
 fn near_miss(key: &str, name: &str) -> bool {
     let allowed = if name.len() < 6 { 1 } else { 2 };
-    key.len().abs_diff(name.len()) <= 2 * allowed && distance(&key.to_lowercase(), &name.to_lowercase()) <= allowed
+    key.len().abs_diff(name.len()) <= 2 * allowed
+        && distance(&key.to_lowercase(), &name.to_lowercase()) <= allowed
 }
 
 /// Optimal string alignment distance: insert, delete, replace a character, swap two neighbours.
@@ -221,9 +222,17 @@ mod tests {
 
     #[test]
     fn near_misses() {
-        let near = [("MaxActivation", "MaxActivations"), ("Marble", "Marbles"), ("evn", "Env"), ("Envs", "Env"),
-            ("SginerID", "SignerID"), ("Adr", "Addr"), ("AcceptedTCBStatus", "AcceptedTCBStatuses")];
-        let far = [("Clients", "Config"), ("Comment", "Config"), ("URL", "TLS"), ("Name", "Package"), ("x", "Env")];
+        let near = [
+            ("MaxActivation", "MaxActivations"),
+            ("Marble", "Marbles"),
+            ("evn", "Env"),
+            ("Envs", "Env"),
+            ("SginerID", "SignerID"),
+            ("Adr", "Addr"),
+            ("AcceptedTCBStatus", "AcceptedTCBStatuses"),
+        ];
+        let far =
+            [("Clients", "Config"), ("Comment", "Config"), ("URL", "TLS"), ("Name", "Package"), ("x", "Env")];
         near.iter().for_each(|(key, name)| assert!(near_miss(key, name), "{key} {name}"));
         far.iter().for_each(|(key, name)| assert!(!near_miss(key, name), "{key} {name}"));
     }

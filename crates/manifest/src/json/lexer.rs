@@ -155,9 +155,9 @@ impl<'a> Lexer<'a> {
     fn code_unit(&mut self, start: usize) -> Result<u16, Stop> {
         let digits = self.text.as_bytes().get(self.at..self.at + 5).unwrap_or_default();
         let value = match digits {
-            [b'u', hex @ ..] if hex.iter().all(u8::is_ascii_hexdigit) => {
-                hex.iter().try_fold(0u16, |sum, b| Some(sum << 4 | u16::try_from(char::from(*b).to_digit(16)?).ok()?))
-            }
+            [b'u', hex @ ..] if hex.iter().all(u8::is_ascii_hexdigit) => hex
+                .iter()
+                .try_fold(0u16, |sum, b| Some(sum << 4 | u16::try_from(char::from(*b).to_digit(16)?).ok()?)),
             _ => None,
         };
         self.at += 5;
@@ -178,7 +178,10 @@ mod tests {
     use super::*;
 
     fn string(text: &str) -> Result<String, String> {
-        Lexer::new(text).string().map(Cow::into_owned).map_err(|stop| format!("{}: {}", stop.at, stop.message))
+        Lexer::new(text)
+            .string()
+            .map(Cow::into_owned)
+            .map_err(|stop| format!("{}: {}", stop.at, stop.message))
     }
 
     #[test]
@@ -193,8 +196,20 @@ mod tests {
         for (text, want) in good {
             assert_eq!(string(text).as_deref(), Ok(want), "{text}");
         }
-        let bad = ["", "\"", "\"a", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\ud83c\"", "\"\\udf4f\"", "\"\\ud83c\\n\"",
-            "\"\\ud83c\\u0041\"", "\"a\nb\"", "\"\\u12é\""];
+        let bad = [
+            "",
+            "\"",
+            "\"a",
+            "\"\\",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\ud83c\"",
+            "\"\\udf4f\"",
+            "\"\\ud83c\\n\"",
+            "\"\\ud83c\\u0041\"",
+            "\"a\nb\"",
+            "\"\\u12é\"",
+        ];
         for text in bad {
             assert!(string(text).is_err(), "{text}");
         }

@@ -3,7 +3,27 @@
 //! A template is compiled when a manifest is set and rendered at each activation. Output is bytes. Errors name
 //! the place in the template and never a value. Work and output are bounded.
 
+mod ast;
+mod buffer;
+mod builtins;
+mod certificate;
+mod encode;
+mod escape;
+mod eval;
+mod fields;
+mod float;
+mod format;
+mod lex;
+mod literal;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod uses;
+mod value;
+
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -16,10 +36,24 @@ pub enum Dialect {
     Env,
 }
 
+/// Longest template, in bytes: as long as a whole manifest may be.
+pub const MAX_SOURCE: usize = crate::MAX_MANIFEST_BYTES;
+
 /// A compiled template. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Template {
+#[derive(Clone)]
+pub struct Template(Arc<Plan>);
+
+struct Plan {
+    program: ast::Program,
+    dialect: Dialect,
     uses: crate::Uses,
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { dialect, uses, .. } = &*self.0;
+        f.debug_struct("Template").field("dialect", dialect).field("uses", uses).finish_non_exhaustive()
+    }
 }
 
 /// Current secrets (`.Secrets`) or those before the last rotation (`.Previous.Secrets`).
@@ -79,6 +113,16 @@ pub trait Source {
     fn secret(&self, generation: Generation, name: &str, part: Part) -> Result<Zeroizing<Vec<u8>>, String>;
     /// The bytes of a part of a reserved certificate; empty if it has no such part.
     fn reserved(&self, which: Reserved, part: Part) -> Zeroizing<Vec<u8>>;
+    /// `.ValidFor` of a secret, in days; 0 for what is no certificate.
+    fn valid_days(&self, generation: Generation, name: &str) -> u32 {
+        let _ = (generation, name);
+        0
+    }
+    /// A further list at the top of the data, by its name. A marble's parameters have none.
+    fn list(&self, name: &str) -> Option<Vec<String>> {
+        let _ = name;
+        None
+    }
 }
 
 /// Why a template was refused or could not be rendered. Never contains a value.
@@ -93,19 +137,53 @@ pub struct TemplateError {
     pub message: String,
 }
 
+impl TemplateError {
+    /// Turns a byte offset into line and column.
+    fn at(source: &str, fail: Fail) -> Self {
+        let mut place = fail.at.min(source.len());
+        while !source.is_char_boundary(place) {
+            place -= 1;
+        }
+        let before = &source[..place];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        Self { line, column, message: fail.message }
+    }
+}
+
+/// An error inside this module: a byte offset instead of line and column.
+#[derive(Debug)]
+struct Fail {
+    at: usize,
+    message: String,
+}
+
+impl Fail {
+    fn new(at: usize, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+}
+
 impl Template {
     /// Compiles a template.
     ///
     /// # Errors
-    /// The first syntax error, unknown function or name, with its place.
+    /// The first syntax error or unknown function, with its place; a template that is longer than [`MAX_SOURCE`],
+    /// nested too deep or has too many parts.
     pub fn compile(text: &str, dialect: Dialect) -> Result<Self, TemplateError> {
-        let _ = (text, dialect);
-        Ok(Self { uses: crate::Uses::default() })
+        if text.len() > MAX_SOURCE {
+            let message = format!("the template has {} bytes, the limit is {MAX_SOURCE}", text.len());
+            return Err(TemplateError { line: 1, column: 1, message });
+        }
+        let program = parse::parse(text, dialect).map_err(|fail| TemplateError::at(text, fail))?;
+        let uses = uses::uses(&program);
+        Ok(Self(Arc::new(Plan { program, dialect, uses })))
     }
 
-    /// Which secrets rendering may ask for.
+    /// Which secrets rendering may ask for. A name may stand here that no secret has: naming it is an error only
+    /// where a function encodes it.
     pub fn uses(&self) -> &crate::Uses {
-        &self.uses
+        &self.0.uses
     }
 
     /// Renders with values from `source`, within fixed limits of work and output (16 MiB).
@@ -113,7 +191,7 @@ impl Template {
     /// # Errors
     /// What could not be evaluated and where; an exceeded limit; a missing secret.
     pub fn render(&self, source: &dyn Source) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
-        let _ = source;
-        Ok(Zeroizing::new(Vec::new()))
+        let Plan { program, dialect, .. } = &*self.0;
+        eval::render(program, *dialect, source).map_err(|fail| TemplateError::at(&program.source, fail))
     }
 }

@@ -37,6 +37,10 @@ struct Arguments {
     #[arg(long, value_name = "DURATION")]
     timeout: Option<String>,
 
+    /// Run without a TEE, for development only: nothing is protected or proved [env: OE_SIMULATION=1]
+    #[arg(long)]
+    simulation: bool,
+
     /// human or json, on standard error [env: EDG_LOG_FORMAT] [default: human]
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
@@ -96,12 +100,14 @@ fn variables(arguments: &Arguments) -> anyhow::Result<BTreeMap<String, String>> 
             variables.insert(name.to_owned(), value);
         }
     }
+    let simulation = arguments.simulation.then(|| "1".to_owned());
     let flags = [
         ("EDG_MARBLE_COORDINATOR_ADDR", &arguments.coordinator_addr),
         ("EDG_MARBLE_TYPE", &arguments.marble_type),
         ("EDG_MARBLE_DNS_NAMES", &arguments.dns_names),
         ("EDG_MARBLE_UUID_FILE", &arguments.uuid_file),
         ("EDG_MARBLE_ACTIVATION_TIMEOUT", &arguments.timeout),
+        ("OE_SIMULATION", &simulation),
         (LOG_FORMAT, &arguments.log_format),
     ];
     variables.extend(flags.into_iter().filter_map(|(name, flag)| Some((name.to_owned(), flag.clone()?))));

@@ -4,5 +4,6 @@
 
 mod activate;
 mod coordinator;
+mod go;
 mod premain;
 mod tls;

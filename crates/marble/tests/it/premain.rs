@@ -106,8 +106,10 @@ async fn without_any_program_it_is_the_file_marble() {
 #[tokio::test]
 async fn flags_come_before_variables_and_the_uuid_stays() {
     let coordinator = Coordinator::start([parameters(&["true"], &[], &[])]).await;
-    let flags = ["--type", "api", "--dns-names", "api.example,10.0.0.1", "--uuid-file", "kept/uuid"];
-    let run = Run::of(&coordinator, &[("EDG_MARBLE_UUID_FILE", "other")], &flags).await;
+    let flags =
+        ["--simulation", "--type", "api", "--dns-names", "api.example,10.0.0.1", "--uuid-file", "kept/uuid"];
+    let run =
+        Run::of(&coordinator, &[("EDG_MARBLE_UUID_FILE", "other"), ("OE_SIMULATION", "0")], &flags).await;
     run.stdout();
     let kept = run.folder.path().join("kept/uuid");
     let again = ["--uuid-file", kept.to_str().unwrap()];

@@ -111,6 +111,23 @@ async fn a_certificate_secret_is_a_member_but_no_marble() {
 }
 
 #[test]
+fn damaged_certificates_name_nobody_and_hurt_nobody() {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+    let chain = &marble(&Mesh::new(), "web", SERVER)[CERTIFICATE_CHAIN];
+    let good = CertificateDer::from_pem_slice(chain.as_bytes()).unwrap();
+    let read = |bytes: &[u8]| PeerIdentity::proved_by(&[CertificateDer::from(bytes)]);
+    assert!(read(&good).is_ok());
+    assert_eq!(PeerIdentity::proved_by(&[]), Err(PeerError::NoCertificate));
+    for index in 0..good.len() {
+        assert!(read(&good[..index]).is_err(), "cut at {index}");
+        let mut changed = good.to_vec();
+        changed[index] ^= 0x80;
+        let _ = read(&changed);
+    }
+}
+
+#[test]
 fn an_incomplete_environment_is_named() {
     let mesh = Mesh::new();
     let check = |name: &'static str, value: Option<&str>, wanted: TlsError| {

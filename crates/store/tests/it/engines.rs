@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use marblerun_store::conformance::{Engine, run};
 use marblerun_store::faulty::{Fault, Faulty, Plan};
-use marblerun_store::{FileStore, MemoryStore, Store, StoreError};
+use marblerun_store::{FileStore, Loaded, MemoryStore, Position, Store, StoreError};
 use tempfile::TempDir;
 
 struct Folders(TempDir);
@@ -43,7 +43,7 @@ fn check(engine: &mut dyn Engine) {
     let outcomes = run(engine);
     let failed: Vec<_> = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert!(outcomes.len() >= 17);
+    assert!(outcomes.len() >= 18);
 }
 
 #[test]
@@ -60,24 +60,16 @@ fn memory_conforms_through_a_faultless_wrapper() {
 struct Careless(MemoryStore);
 
 impl Store for Careless {
-    fn load(&mut self) -> Result<marblerun_store::Loaded, StoreError> {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
         self.0.load()
     }
 
-    fn append(
-        &mut self,
-        _: marblerun_store::Position,
-        bytes: &[u8],
-    ) -> Result<marblerun_store::Position, StoreError> {
+    fn append(&mut self, _: Position, bytes: &[u8]) -> Result<Position, StoreError> {
         let position = self.0.load()?.position;
         self.0.append(position, bytes)
     }
 
-    fn replace(
-        &mut self,
-        expected: marblerun_store::Position,
-        bytes: &[u8],
-    ) -> Result<marblerun_store::Position, StoreError> {
+    fn replace(&mut self, expected: Position, bytes: &[u8]) -> Result<Position, StoreError> {
         self.0.replace(expected, bytes)
     }
 
@@ -87,6 +79,10 @@ impl Store for Careless {
 
     fn copy_aside(&mut self, label: &str) -> Result<String, StoreError> {
         self.0.copy_aside(label)
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.0.clear()
     }
 }
 
@@ -111,6 +107,7 @@ fn the_suite_notices_a_store_without_position_checks() {
         [
             "a stale position cannot append",
             "a position from before a replacement of the same length is stale",
+            "a cleared place is empty, keeps what is aside, and can be used again",
             "a second process is kept out or conflicts"
         ]
     );

@@ -22,7 +22,7 @@ impl Small {
             .output()
             .is_ok_and(|output| output.status.success());
         if !mounted {
-            eprintln!("SKIPPED: a tmpfs cannot be mounted here (root and CAP_SYS_ADMIN are needed)");
+            crate::say("SKIPPED: a tmpfs cannot be mounted here (root and CAP_SYS_ADMIN are needed)");
         }
         mounted.then_some(Self { folder })
     }

@@ -11,6 +11,7 @@ enum Step {
     Replace(Vec<u8>),
     WriteKey(Vec<u8>),
     CopyAside,
+    Clear,
     Restart,
 }
 
@@ -21,6 +22,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => bytes().prop_map(Step::Replace),
         1 => bytes().prop_map(Step::WriteKey),
         1 => Just(Step::CopyAside),
+        1 => Just(Step::Clear),
         1 => Just(Step::Restart),
     ]
 }
@@ -33,6 +35,7 @@ fn take(store: &mut dyn Store, step: &Step) -> bool {
         Step::Replace(bytes) => store.replace(position, bytes).is_ok(),
         Step::WriteKey(bytes) => store.write_key(bytes).is_ok(),
         Step::CopyAside => store.copy_aside("x").is_ok(),
+        Step::Clear => store.clear().is_ok(),
         Step::Restart => true,
     }
 }

@@ -1,5 +1,6 @@
 //! TLS that accepts any server certificate, keeps it, and shows a client certificate if it was given one.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -10,6 +11,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A certificate chain (leaf first) and its private key, to log in with.
 #[derive(Clone)]
@@ -60,6 +64,34 @@ pub fn client_config(identity: Option<&Identity>, alpn: &[&[u8]]) -> Result<Arc<
     };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+/// A connection to `address`, with its handshake done.
+///
+/// # Errors
+/// If the server cannot be reached or breaks off.
+pub async fn connect(
+    address: SocketAddr,
+    identity: Option<&Identity>,
+    alpn: &[&[u8]],
+) -> Result<TlsStream<TcpStream>> {
+    let connector = TlsConnector::from(client_config(identity, alpn)?);
+    let socket = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
+    connector.connect(server_name(), socket).await.context("TLS handshake")
+}
+
+/// The certificate chain that a listener presents.
+///
+/// # Errors
+/// As [`connect`], or if it presents none.
+pub async fn presented(
+    address: SocketAddr,
+    identity: Option<&Identity>,
+    alpn: &[&[u8]],
+) -> Result<Vec<CertificateDer<'static>>> {
+    let stream = connect(address, identity, alpn).await?;
+    let chain = stream.get_ref().1.peer_certificates().context("the server presents no certificate")?;
+    Ok(chain.iter().map(|certificate| certificate.clone().into_owned()).collect())
 }
 
 /// The name that clients send.

@@ -1,0 +1,78 @@
+//! Huge, deep and crowded documents: refused at once, with a short answer.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use marblerun_manifest::{MAX_ENTRIES, MAX_MANIFEST_BYTES};
+
+use super::parse;
+
+/// The text is refused, the last error begins so, the whole answer is short, and it does not take long.
+fn check(name: &str, text: &str, want: &str) {
+    let start = Instant::now();
+    let errors = parse(text).expect_err(name).0;
+    assert!(errors.iter().any(|e| e.message.starts_with(want)), "{name}: {:?}", errors.last());
+    assert!(errors.iter().map(|e| e.path.len() + e.message.len()).sum::<usize>() < 100_000, "{name}");
+    assert!(start.elapsed() < Duration::from_secs(10), "{name}: {:?}", start.elapsed());
+}
+
+fn members(count: usize) -> String {
+    (0..count).map(|i| format!("\"{i}\":0")).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn refused_at_once() {
+    check("too many bytes", &" ".repeat(MAX_MANIFEST_BYTES + 1), "8388609 bytes, but");
+    check("deep lists", &format!("{{\"x\":{}", "[".repeat(1_000_000)), "nested deeper");
+    check("deep objects", &"{\"x\":".repeat(1_000_000), "nested deeper");
+    check("a key without end", &format!("{{\"{}\":0}}", "x".repeat(8_000_000)), "a key longer");
+    check("many keys", &format!("{{{}}}", members(700_000)), "an object with more");
+    check("many entries", &format!("{{\"Packages\":{{{}}}}}", members(700_000)), "an object with more");
+    check("many items", &format!("{{\"x\":[{}0]}}", "\"\",".repeat(2_000_000)), "a list with more");
+    check("many numbers", &format!("{{\"x\":[{}0]}}", "0,".repeat(4_000_000)), "a list with more");
+    let group = format!("{{{}}}", members(MAX_ENTRIES));
+    let groups: Vec<String> = (0..70).map(|i| format!("\"{i}\":{group}")).collect();
+    check("many values", &format!("{{\"x\":{{{}}}}}", groups.join(",")), "more than 500000 values");
+    let twice = "\"Users\":{},".repeat(500_000);
+    check("one key again and again", &format!("{{{twice}\"x\":0}}"), "more than 500000 values");
+}
+
+#[test]
+fn the_list_of_findings_is_short() {
+    let marbles: String = (1..MAX_ENTRIES).fold(String::new(), |mut text, i| {
+        let _ = write!(text, "\"m{i}\":{{\"Package\":\"none\",\"Parameter\":1,\"x\":1}},");
+        text
+    });
+    check("wrong marbles", &format!("{{\"Marbles\":{{{marbles}\"z\":{{}}}}}}"), "unknown key");
+}
+
+/// As many values as are allowed, each as costly as possible to keep.
+#[test]
+fn crowded_but_accepted() {
+    let id = "9c".repeat(32);
+    let argv = format!("[{}\"\"]", "\"\",".repeat(MAX_ENTRIES - 1));
+    let marbles: Vec<String> =
+        (0..49).map(|i| format!("\"m{i}\":{{\"Package\":\"p\",\"Parameters\":{{\"Argv\":{argv}}}}}")).collect();
+    let text =
+        format!("{{\"Packages\":{{\"p\":{{\"UniqueID\":\"{id}\"}}}},\"Marbles\":{{{}}}}}", marbles.join(","));
+    let checked = parse(&text).unwrap();
+    assert_eq!(checked.manifest.marbles["m48"].argv.len(), MAX_ENTRIES);
+}
+
+#[test]
+fn ten_thousand_entries_are_accepted() {
+    let id = "9c".repeat(32);
+    let list = |entry: &dyn Fn(usize) -> String| (0..MAX_ENTRIES).map(entry).collect::<Vec<_>>().join(",");
+    let packages = list(&|i| format!("\"p{i}\":{{\"UniqueID\":\"{id}\"}}"));
+    let secrets = list(&|i| format!("\"s{i}\":{{\"Type\":\"symmetric-key\",\"Size\":128}}"));
+    let marbles = list(&|i| {
+        format!(
+            "\"m{i}\":{{\"Package\":\"p{i}\",\"Parameters\":{{\"Env\":{{\"K\":\"{{{{ hex .Secrets.s{i} }}}}\"}}}}}}"
+        )
+    });
+    let text = format!("{{\"Packages\":{{{packages}}},\"Secrets\":{{{secrets}}},\"Marbles\":{{{marbles}}}}}");
+    let start = Instant::now();
+    let checked = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(checked.manifest.marbles.len(), MAX_ENTRIES);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}

@@ -1,2 +1,0 @@
-//! Placeholder until its room is built.
-fn main() {}

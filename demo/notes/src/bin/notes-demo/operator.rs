@@ -1,0 +1,42 @@
+//! What the operator of the mesh does, with the command line.
+
+use std::path::{Path, PathBuf};
+
+use crate::process::{Finished, command};
+use crate::programs::Programs;
+
+/// Runs `marblerun` in a folder, without touching the user's own configuration.
+pub(crate) struct Operator {
+    program: PathBuf,
+    folder: PathBuf,
+    coordinator: String,
+}
+
+impl Operator {
+    pub(crate) fn new(programs: &Programs, folder: &Path, client_port: u16) -> Self {
+        Self {
+            program: programs.path("marblerun"),
+            folder: folder.to_owned(),
+            coordinator: format!("localhost:{client_port}"),
+        }
+    }
+
+    /// A command as one would type it.
+    pub(crate) fn shown(&self, arguments: &[&str]) -> String {
+        format!("marblerun {}", self.with_address(arguments).join(" "))
+    }
+
+    /// Its output.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = command(&self.program);
+        command.args(self.with_address(arguments)).current_dir(&self.folder);
+        command.env("HOME", &self.folder).env("XDG_CONFIG_HOME", &self.folder);
+        Finished::of("marblerun", &mut command).await?.output(&self.shown(arguments))
+    }
+
+    /// `ADDRESS` stands for the Coordinator's.
+    fn with_address(&self, arguments: &[&str]) -> Vec<String> {
+        let fill = |argument: &&str| argument.replace("ADDRESS", &self.coordinator);
+        arguments.iter().map(fill).collect()
+    }
+}

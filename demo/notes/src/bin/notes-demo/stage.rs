@@ -1,0 +1,142 @@
+//! What is on stage: the Coordinator, the notes service, and the folders and ports that they use.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::process::{Finished, Process, Talking, command, open, tail};
+use crate::programs::Programs;
+
+const POLL: Duration = Duration::from_millis(20);
+const POLLS: usize = 3000;
+/// A free port can be taken by somebody else before the child binds it: then others are tried.
+const PORT_TRIES: usize = 3;
+
+/// The demo's folder, the ports of its Coordinator, and how its marbles are started.
+pub(crate) struct Stage {
+    pub(crate) programs: Programs,
+    folder: TempDir,
+    pub(crate) client_port: u16,
+    mesh_port: u16,
+}
+
+impl Stage {
+    pub(crate) fn new(programs: Programs, keep: bool) -> anyhow::Result<Self> {
+        let mut folder = tempfile::Builder::new().prefix("marblerun-notes-").tempdir()?;
+        folder.disable_cleanup(keep);
+        Ok(Self { programs, folder, client_port: 0, mesh_port: 0 })
+    }
+
+    /// A folder of that name, made if it is not there.
+    pub(crate) fn folder(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir_all(&folder).context("making a folder")?;
+        Ok(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Starts a Coordinator on free ports.
+    pub(crate) async fn start_coordinator(&mut self) -> anyhow::Result<Process> {
+        let mut tries = 1;
+        loop {
+            (self.client_port, self.mesh_port) = free_ports()?;
+            match self.start_coordinator_again().await {
+                Err(error) if tries < PORT_TRIES && format!("{error:#}").contains("in use") => tries += 1,
+                started => return started,
+            }
+        }
+    }
+
+    /// Starts a Coordinator on the ports and the state of the last one.
+    pub(crate) async fn start_coordinator_again(&self) -> anyhow::Result<Process> {
+        let folder = self.folder("coordinator")?;
+        let log = folder.join("log");
+        let mut command = command(self.programs.path("marblerun-coordinator"));
+        command.current_dir(&folder).stdout(open(&log)?).stderr(open(&log)?);
+        command
+            .env("OE_SIMULATION", "1")
+            .env("EDG_COORDINATOR_CLIENT_ADDR", format!("127.0.0.1:{}", self.client_port))
+            .env("EDG_COORDINATOR_MESH_ADDR", format!("127.0.0.1:{}", self.mesh_port))
+            .env("EDG_COORDINATOR_SEAL_DIR", folder.join("state"));
+        let mut process = Process::start("the Coordinator", &mut command)?;
+        for port in [self.client_port, self.mesh_port] {
+            listens(port, &mut process, &log).await?;
+        }
+        Ok(process)
+    }
+
+    /// Starts the notes service as a marble, and waits until it listens: its port and what it said.
+    pub(crate) async fn start_service(&self, uuid_file: &str) -> anyhow::Result<(Talking, u16, String)> {
+        let log = self.folder("server")?.join("log");
+        let mut command = self.service(uuid_file)?;
+        let mut service = Talking::start("the notes service", &mut command, &log)?;
+        let line = service.line().await?;
+        let port = line.split([':', ' ']).find_map(|word| word.parse().ok()).context("its port")?;
+        Ok((service, port, line))
+    }
+
+    /// Starts the notes service and waits until it ends, which it does if it cannot open its notes.
+    pub(crate) async fn run_service(&self, uuid_file: &str) -> anyhow::Result<Finished> {
+        Finished::of("the notes service", &mut self.service(uuid_file)?).await
+    }
+
+    fn service(&self, uuid_file: &str) -> anyhow::Result<Command> {
+        let mut command = self.premain("notes-server", "server", uuid_file)?;
+        command.env("NOTES_LISTEN", "127.0.0.1:0");
+        Ok(command)
+    }
+
+    /// Runs the client as a marble, to its end.
+    pub(crate) async fn run_client(&self, port: u16, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = self.premain("notes-client", "client", "uuid")?;
+        command.arg("notes-client").args(arguments).env("NOTES_SERVER", format!("localhost:{port}"));
+        Finished::of("the client", &mut command).await?.output("notes-client")
+    }
+
+    /// The premain for a marble of this type. `PATH` begins with the built programs: the manifest says
+    /// `notes-server`, not where it lies.
+    fn premain(&self, marble_type: &str, folder: &str, uuid_file: &str) -> anyhow::Result<Command> {
+        #[allow(clippy::disallowed_methods, reason = "programs find each other by PATH")]
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let paths = std::env::split_paths(&path).collect::<Vec<_>>();
+        let folders = std::iter::once(self.programs.folder().to_owned()).chain(paths);
+        let mut command = command(self.programs.path("marblerun-premain"));
+        command
+            .current_dir(self.folder(folder)?)
+            .env("PATH", std::env::join_paths(folders)?)
+            .env("OE_SIMULATION", "1")
+            .env("EDG_MARBLE_COORDINATOR_ADDR", format!("localhost:{}", self.mesh_port))
+            .env("EDG_MARBLE_TYPE", marble_type)
+            .env("EDG_MARBLE_UUID_FILE", uuid_file)
+            .env("EDG_MARBLE_ACTIVATION_TIMEOUT", "30s");
+        Ok(command)
+    }
+}
+
+/// Both at once, so that they differ.
+fn free_ports() -> anyhow::Result<(u16, u16)> {
+    let one = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
+}
+
+/// Waits until `process` accepts connections. Its end is looked for first: a stranger on the port must not pass for it.
+async fn listens(port: u16, process: &mut Process, log: &Path) -> anyhow::Result<()> {
+    for _ in 0..POLLS {
+        if let Some(status) = process.ended()? {
+            bail!("the Coordinator ended with {status}; its log:\n{}", tail(log));
+        }
+        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    bail!("the Coordinator does not listen; its log:\n{}", tail(log))
+}

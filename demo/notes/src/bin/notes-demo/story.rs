@@ -1,0 +1,277 @@
+//! The story, step by step. Each step does something real, shows what came out, checks it, and says why it holds.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, ensure};
+
+use crate::operator::Operator;
+use crate::page::Page;
+use crate::process::{Process, Talking};
+use crate::programs::{Programs, manifest};
+use crate::stage::Stage;
+use crate::stranger;
+
+const SET: [&str; 5] = ["manifest", "set", "manifest.json", "ADDRESS", "--insecure"];
+const VERIFY: [&str; 5] = ["manifest", "verify", "manifest.json", "ADDRESS", "--insecure"];
+const STATUS: [&str; 3] = ["status", "ADDRESS", "--insecure"];
+const ROOT: [&str; 6] = ["certificate", "root", "ADDRESS", "--insecure", "--output", "root.pem"];
+const ROOT_AGAIN: [&str; 6] = ["certificate", "root", "ADDRESS", "--insecure", "--output", "root-again.pem"];
+const INTERMEDIATE: [&str; 6] =
+    ["certificate", "intermediate", "ADDRESS", "--insecure", "--output", "intermediate.pem"];
+
+const FIRST_NOTE: &str = "The spare key is under the third flowerpot.";
+const SECOND_NOTE: &str = "Milk, bread, a birthday present for Ada.";
+
+/// Tells it from beginning to end.
+pub(crate) async fn tell(mut page: Page, keep: bool) -> anyhow::Result<()> {
+    let start = Instant::now();
+    introduce(&mut page)?;
+    let programs = build(&mut page).await?;
+    let mut stage = Stage::new(programs, keep)?;
+    let coordinator = start_coordinator(&mut page, &mut stage).await?;
+    let operator = Operator::new(&stage.programs, &stage.folder("operator")?, stage.client_port);
+    set_manifest(&mut page, &stage, &operator).await?;
+    let (mut service, port) = start_service(&mut page, &stage).await?;
+    talk(&mut page, &stage, &mut service, port).await?;
+    refuse_strangers(&mut page, &stage, &operator, &mut service, port).await?;
+    let coordinator = crash(&mut page, &stage, &operator, coordinator).await?;
+    let service = restart_service(&mut page, &stage, service).await?;
+    refuse_other_uuid(&mut page, &stage).await?;
+    drop((service, coordinator));
+    conclude(&mut page, &stage, keep, start)
+}
+
+fn introduce(page: &mut Page) -> anyhow::Result<()> {
+    page.title(
+        "A notes service that only its own mesh can read",
+        "One manifest says which programs may join and what each is given. A Coordinator checks every program against \
+         it and hands out certificates and keys. You check the Coordinator once, and thereby trust all of it.",
+        &[
+            "SIMULATION: this demo uses no TEE, so nothing is protected from the owner of this",
+            "machine, and no evidence is checked. It shows how the parts work together.",
+        ],
+    )?;
+    Ok(())
+}
+
+async fn build(page: &mut Page) -> anyhow::Result<Programs> {
+    let programs = Programs::here()?;
+    page.step("Build the programs")?;
+    page.command(&programs.build_command())?;
+    page.why("The first build takes a few minutes; cargo shows its progress.")?;
+    let start = Instant::now();
+    programs.build().await?;
+    page.seen(&format!("built in {} s", start.elapsed().as_secs()))?;
+    Ok(programs)
+}
+
+async fn start_coordinator(page: &mut Page, stage: &mut Stage) -> anyhow::Result<Process> {
+    page.step("Start a Coordinator")?;
+    page.command("OE_SIMULATION=1 marblerun-coordinator")?;
+    let coordinator = stage.start_coordinator().await?;
+    page.seen(&format!("listening on port {} for people", stage.client_port))?;
+    page.why(
+        "It has made its root certificate and waits for a manifest. In a TEE, its evidence would bind that \
+         certificate to its code, and the operator's tool would check it before sending anything.",
+    )?;
+    Ok(coordinator)
+}
+
+async fn set_manifest(page: &mut Page, stage: &Stage, operator: &Operator) -> anyhow::Result<()> {
+    std::fs::copy(manifest(), stage.folder("operator")?.join("manifest.json")).context("the manifest")?;
+    page.step("Set the manifest: two types of marbles, and one secret")?;
+    show(page, operator, &SET).await?;
+    show(page, operator, &STATUS).await?;
+    operator.run(&ROOT).await?;
+    operator.run(&INTERMEDIATE).await?;
+    page.why(
+        "demo/notes/manifest.json: `notes-server` gets a key for its notes and admits `notes-client`; that is all. From \
+         here on nobody can change it, not even the operator: it names no user who may.",
+    )?;
+    Ok(())
+}
+
+/// Runs a command of the operator's and shows it with its output.
+async fn show(page: &mut Page, operator: &Operator, arguments: &[&str]) -> anyhow::Result<()> {
+    page.command(&operator.shown(arguments))?;
+    let output = operator.run(arguments).await?;
+    Ok(page.output(&output)?)
+}
+
+async fn start_service(page: &mut Page, stage: &Stage) -> anyhow::Result<(Talking, u16)> {
+    page.step("Start the notes service as a marble")?;
+    page.command("EDG_MARBLE_TYPE=notes-server marblerun-premain")?;
+    let (service, port, line) = stage.start_service("uuid").await?;
+    page.output(&line)?;
+    page.seen(&format!("this marble is notes-server  {}", uuid(stage, "server")?))?;
+    page.why(
+        "The premain showed the Coordinator what it is, received a certificate, a key and the program's arguments, \
+         and became the program. The UUID in its file says which notes-server this is.",
+    )?;
+    Ok((service, port))
+}
+
+fn uuid(stage: &Stage, folder: &str) -> anyhow::Result<String> {
+    std::fs::read_to_string(stage.folder(folder)?.join("uuid")).context("the marble's UUID file")
+}
+
+async fn talk(page: &mut Page, stage: &Stage, service: &mut Talking, port: u16) -> anyhow::Result<()> {
+    page.step("A client marble writes and reads notes, over mutual TLS")?;
+    for note in [FIRST_NOTE, SECOND_NOTE] {
+        client(page, stage, service, port, &["write", note]).await?;
+    }
+    let read = client(page, stage, service, port, &["list"]).await?;
+    ensure!(read.contains(FIRST_NOTE) && read.contains(SECOND_NOTE), "the notes are not all there");
+    page.why(
+        "Both ends showed a certificate that this Coordinator issued, and both checked the other's: type and UUID \
+         stand in it, put there by the Coordinator. Neither end was configured with a password or a key.",
+    )?;
+    Ok(())
+}
+
+/// Runs the client and shows what both ends saw. The service must have admitted exactly this client.
+async fn client(
+    page: &mut Page,
+    stage: &Stage,
+    service: &mut Talking,
+    port: u16,
+    arguments: &[&str],
+) -> anyhow::Result<String> {
+    let typed = match arguments {
+        [verb, text] => format!("{verb} '{text}'"),
+        other => other.join(" "),
+    };
+    page.command(&format!("marblerun-premain notes-client {typed}"))?;
+    let output = stage.run_client(port, arguments).await?;
+    let server_says = service.line().await?;
+    let me = uuid(stage, "client")?;
+    ensure!(server_says == format!("admitted notes-client {me}"), "the service says: {server_says}");
+    ensure!(output.contains(&uuid(stage, "server")?), "the client did not see the service's UUID: {output}");
+    page.output(&output)?;
+    page.output(&format!("service:  {server_says}"))?;
+    Ok(output)
+}
+
+async fn refuse_strangers(
+    page: &mut Page,
+    stage: &Stage,
+    operator: &Operator,
+    service: &mut Talking,
+    port: u16,
+) -> anyhow::Result<()> {
+    let trusted = stage.folder("operator")?.join("intermediate.pem");
+    page.step("Strangers are refused")?;
+    page.command(&operator.shown(&INTERMEDIATE))?;
+    let none = stranger::without_certificate(port, &trusted).await?;
+    refused(page, "a client without a certificate", &none, &service.line().await?)?;
+    let own = stranger::with_own_certificate(port, &trusted).await?;
+    refused(page, "a client with a certificate of its own making", &own, &service.line().await?)?;
+    page.why(
+        "Anybody may check whom the service belongs to, with the mesh's public certificate. To be served takes a \
+         certificate that the Coordinator gives to marbles of the manifest only.",
+    )?;
+    Ok(())
+}
+
+fn refused(page: &mut Page, who: &str, client_saw: &str, server_says: &str) -> anyhow::Result<()> {
+    ensure!(server_says.starts_with("refused: "), "{who}: the service says {server_says}");
+    page.seen(&format!("{who} is refused"))?;
+    page.output(&format!("client:   {client_saw}"))?;
+    page.output(&format!("service:  {server_says}"))?;
+    Ok(())
+}
+
+async fn crash(
+    page: &mut Page,
+    stage: &Stage,
+    operator: &Operator,
+    coordinator: Process,
+) -> anyhow::Result<Process> {
+    page.step("Kill the Coordinator without warning, and start it again")?;
+    let id = coordinator.kill().context("its process id")?;
+    page.command(&format!("kill -9 {id}"))?;
+    page.command("OE_SIMULATION=1 marblerun-coordinator")?;
+    let coordinator = stage.start_coordinator_again().await?;
+    show(page, operator, &STATUS).await?;
+    show(page, operator, &VERIFY).await?;
+    operator.run(&ROOT_AGAIN).await?;
+    let folder = stage.folder("operator")?;
+    ensure!(
+        same(&folder.join("root.pem"), &folder.join("root-again.pem"))?,
+        "the root certificate has changed"
+    );
+    page.seen("it holds the same manifest and the same root certificate")?;
+    page.why(
+        "What the Coordinator acknowledges is on disk before it answers: a chain of encrypted, authenticated records. \
+         A kill at any moment leaves the old state or the new one, never a fresh one that would let somebody set \
+         another manifest.",
+    )?;
+    Ok(coordinator)
+}
+
+fn same(one: &Path, other: &Path) -> anyhow::Result<bool> {
+    Ok(std::fs::read(one)? == std::fs::read(other)?)
+}
+
+async fn restart_service(page: &mut Page, stage: &Stage, service: Talking) -> anyhow::Result<Talking> {
+    page.step("Restart the notes service: its notes are ciphertext on disk, and open again")?;
+    let id = service.kill().context("its process id")?;
+    page.command(&format!("kill -9 {id}"))?;
+    show_ciphertext(page, &stage.folder("server")?.join("notes.sealed"))?;
+    page.command("EDG_MARBLE_TYPE=notes-server marblerun-premain")?;
+    let (mut service, port, line) = stage.start_service("uuid").await?;
+    page.output(&line)?;
+    let read = client(page, stage, &mut service, port, &["list"]).await?;
+    ensure!(read.contains(FIRST_NOTE) && read.contains(SECOND_NOTE), "the notes are not all there");
+    page.seen("the same UUID was given the same key, by a Coordinator that was killed in between")?;
+    page.why(
+        "The key is never stored: the Coordinator derives it from its sealed root secret, the marble's UUID and type, \
+         and the secret's name, each time the marble proves again what it is.",
+    )?;
+    Ok(service)
+}
+
+fn show_ciphertext(page: &mut Page, file: &Path) -> anyhow::Result<()> {
+    let bytes = std::fs::read(file).context("the notes on disk")?;
+    page.command("xxd -c 24 notes.sealed | head -3")?;
+    for row in bytes.chunks(24).take(3) {
+        let pairs: Vec<_> = row.chunks(2).map(hex::encode).collect();
+        let text: String = row.iter().map(|byte| printable(*byte)).collect();
+        page.output(&format!("{:<60} {text}", pairs.join(" ")))?;
+    }
+    for note in [FIRST_NOTE, SECOND_NOTE] {
+        let found = bytes.windows(8).any(|window| note.as_bytes().windows(8).any(|part| part == window));
+        ensure!(!found, "a note stands readable on disk");
+    }
+    page.seen(&format!("{} bytes, and no 8 in a row of any note among them", bytes.len()))?;
+    Ok(())
+}
+
+fn printable(byte: u8) -> char {
+    if byte.is_ascii_graphic() { char::from(byte) } else { '.' }
+}
+
+async fn refuse_other_uuid(page: &mut Page, stage: &Stage) -> anyhow::Result<()> {
+    page.step("Another notes-server cannot open them")?;
+    page.command("EDG_MARBLE_TYPE=notes-server EDG_MARBLE_UUID_FILE=other-uuid marblerun-premain")?;
+    let other = stage.run_service("other-uuid").await?;
+    ensure!(!other.success, "another UUID opened the notes:\n{}", other.stdout);
+    let complaint = other.stderr.lines().last().unwrap_or_default().to_owned();
+    ensure!(complaint.contains("does not open with this marble's key"), "it failed otherwise: {complaint}");
+    page.output(&complaint)?;
+    page.seen("same program, same manifest entry, another UUID: another key")?;
+    Ok(())
+}
+
+fn conclude(page: &mut Page, stage: &Stage, keep: bool, start: Instant) -> anyhow::Result<()> {
+    page.heading(&format!("All of this was seen to be so, in {} s.", start.elapsed().as_secs()))?;
+    if keep {
+        page.output(&format!("logs, state and notes      {}", stage.path().display()))?;
+    }
+    page.output("the manifest               demo/notes/manifest.json")?;
+    page.output("the two programs           demo/notes/src/bin/")?;
+    page.output("what runs where, and why   README.md, ARCHITECTURE.md")?;
+    page.output("the operator's tool        cargo run -p marblerun-cli -- --help")?;
+    Ok(())
+}
