@@ -2,6 +2,8 @@
 //!
 //! An argument limits the cases to those whose name contains it.
 
+#![allow(clippy::expect_used, reason = "a test program may give up")]
+
 mod folder;
 mod matcher;
 mod run;
