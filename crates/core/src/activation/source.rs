@@ -114,7 +114,8 @@ impl Source for MarbleSecrets<'_> {
     }
 
     fn valid_days(&self, _: Generation, name: &str) -> u32 {
-        match self.deployment.manifest.secrets.get(name).map(|secret| secret.certificate.validity) {
+        let secret = self.deployment.manifest.secrets.get(name).filter(|secret| secret.kind.is_certificate());
+        match secret.map(|secret| secret.certificate.validity) {
             Some(Validity::Days(days)) => days,
             Some(Validity::Until(_)) | None => 0,
         }
