@@ -191,7 +191,20 @@ impl Template {
     /// # Errors
     /// What could not be evaluated and where; an exceeded limit; a missing secret.
     pub fn render(&self, source: &dyn Source) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
+        self.render_counting(source, &mut 0)
+    }
+
+    /// Like [`Template::render`]; adds to `work` the steps that it took, failed or not, so that a caller can
+    /// bound many renderings together.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_counting(
+        &self,
+        source: &dyn Source,
+        work: &mut usize,
+    ) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
         let Plan { program, dialect, .. } = &*self.0;
-        eval::render(program, *dialect, source).map_err(|fail| TemplateError::at(&program.source, fail))
+        eval::render(program, *dialect, source, work).map_err(|fail| TemplateError::at(&program.source, fail))
     }
 }

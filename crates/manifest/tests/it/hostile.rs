@@ -37,6 +37,16 @@ fn refused_at_once() {
     check("one key again and again", &format!("{{{twice}\"x\":0}}"), "more than 500000 values");
 }
 
+/// Each template stays below its own limit; together they would take minutes.
+#[test]
+fn costly_templates() {
+    let files: Vec<String> =
+        (0..5000).map(|i| format!("\"/{i}\":\"{{{{range 300000}}}}{{{{end}}}}\"")).collect();
+    let files = files.join(",");
+    let text = format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{{files}}}}}}}}}}}");
+    check("templates", &text, "the manifest's templates do too much work together");
+}
+
 #[test]
 fn the_list_of_findings_is_short() {
     let marbles: String = (1..MAX_ENTRIES).fold(String::new(), |mut text, i| {
@@ -51,8 +61,9 @@ fn the_list_of_findings_is_short() {
 fn crowded_but_accepted() {
     let id = "9c".repeat(32);
     let argv = format!("[{}\"\"]", "\"\",".repeat(MAX_ENTRIES - 1));
-    let marbles: Vec<String> =
-        (0..49).map(|i| format!("\"m{i}\":{{\"Package\":\"p\",\"Parameters\":{{\"Argv\":{argv}}}}}")).collect();
+    let marbles: Vec<String> = (0..49)
+        .map(|i| format!("\"m{i}\":{{\"Package\":\"p\",\"Parameters\":{{\"Argv\":{argv}}}}}"))
+        .collect();
     let text =
         format!("{{\"Packages\":{{\"p\":{{\"UniqueID\":\"{id}\"}}}},\"Marbles\":{{{}}}}}", marbles.join(","));
     let checked = parse(&text).unwrap();
