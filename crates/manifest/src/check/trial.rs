@@ -71,6 +71,10 @@ impl Source for Dummies<'_> {
         self.0.keys().map(String::as_str).collect()
     }
 
+    fn count(&self, _: Generation) -> usize {
+        self.0.len()
+    }
+
     fn meta(&self, _: Generation, name: &str) -> Option<Meta> {
         let secret = self.definition(name)?;
         Some(Meta { kind: secret.kind, shared: secret.shared, user_defined: secret.user_defined })

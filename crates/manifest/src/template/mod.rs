@@ -104,6 +104,11 @@ pub struct Meta {
 pub trait Source {
     /// Names of all secrets of a generation.
     fn names(&self, generation: Generation) -> BTreeSet<&str>;
+    /// How many secrets a generation has. A loop may ask for it often, so a source of many secrets should answer
+    /// without collecting their names.
+    fn count(&self, generation: Generation) -> usize {
+        self.names(generation).len()
+    }
     /// Kind of a secret; `None` if there is none of that name.
     fn meta(&self, generation: Generation, name: &str) -> Option<Meta>;
     /// The bytes of a part of a secret. Empty bytes mean that the secret has no such part.

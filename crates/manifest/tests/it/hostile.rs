@@ -56,6 +56,19 @@ fn the_list_of_findings_is_short() {
     check("wrong marbles", &format!("{{\"Marbles\":{{{marbles}\"z\":{{}}}}}}"), "unknown key");
 }
 
+/// Asking a crowd of secrets whether it is one must not cost as much as listing it.
+#[test]
+fn a_crowd_of_secrets_asked_in_a_loop() {
+    let secrets: Vec<String> =
+        (1..MAX_ENTRIES).map(|i| format!("\"s{i}\":{{\"Type\":\"symmetric-key\",\"Size\":128}}")).collect();
+    let template = "{{range 40000}}{{if $.Secrets}}{{len $.Secrets}}{{end}}{{end}}";
+    let text = format!(
+        "{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}},\"Secrets\":{{{}}}}}",
+        secrets.join(",")
+    );
+    check("crowd", &text, "a manifest needs at least one package");
+}
+
 /// As many values as are allowed, each as costly as possible to keep.
 #[test]
 fn crowded_but_accepted() {
