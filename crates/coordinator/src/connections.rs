@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// The open connections of one listener.
 #[derive(Debug, Clone)]
-pub struct Connections(Arc<Mutex<Table>>);
+pub(crate) struct Connections(Arc<Mutex<Table>>);
 
 #[derive(Debug)]
 struct Table {
@@ -25,7 +25,7 @@ struct Table {
 
 /// What one connection is doing.
 #[derive(Debug)]
-pub struct Activity {
+pub(crate) struct Activity {
     requests: AtomicUsize,
     last: Mutex<Instant>,
     close: Notify,
@@ -33,7 +33,7 @@ pub struct Activity {
 
 /// A place in the table; dropping it frees the place.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     id: u64,
     table: Arc<Mutex<Table>>,
     /// What the connection is doing.
@@ -42,16 +42,16 @@ pub struct Place {
 
 /// A request that is being answered; dropping it ends it.
 #[derive(Debug)]
-pub struct Busy(Arc<Activity>);
+pub(crate) struct Busy(Arc<Activity>);
 
 impl Connections {
     /// At most `limit` connections.
-    pub fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize) -> Self {
         Self(Arc::new(Mutex::new(Table { limit, next: 0, open: BTreeMap::new() })))
     }
 
     /// A place for a new connection, if need be that of the oldest idle one; `None` if all are busy.
-    pub fn admit(&self) -> Option<Place> {
+    pub(crate) fn admit(&self) -> Option<Place> {
         let mut table = lock(&self.0);
         if table.open.len() >= table.limit {
             let (&oldest, activity) = table.open.iter().find(|(_, activity)| activity.is_idle())?;
@@ -68,27 +68,22 @@ impl Connections {
         table.open.insert(id, Arc::clone(&activity));
         Some(Place { id, table: Arc::clone(&self.0), activity })
     }
-
-    /// How many connections are open.
-    pub fn count(&self) -> usize {
-        lock(&self.0).open.len()
-    }
 }
 
 impl Activity {
     /// Marks a request as being answered.
-    pub fn begin(self: &Arc<Self>) -> Busy {
+    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
 
     /// Whether no request is being answered.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.requests.load(Ordering::Relaxed) == 0
     }
 
     /// Waits until no request was answered for this long.
-    pub async fn idle_for(&self, limit: Duration) {
+    pub(crate) async fn idle_for(&self, limit: Duration) {
         loop {
             let last = *lock(&self.last);
             let since = if self.is_idle() { last } else { Instant::now() };
@@ -100,7 +95,7 @@ impl Activity {
     }
 
     /// Waits until the connection has to make room.
-    pub async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         self.close.notified().await;
     }
 }
@@ -138,7 +133,7 @@ mod tests {
         let _second = newcomer.activity.begin();
         assert!(connections.admit().is_none(), "all are busy");
         drop(newcomer);
-        assert_eq!(connections.count(), 1);
+        assert_eq!(lock(&connections.0).open.len(), 1);
         assert!(connections.admit().is_some());
     }
 

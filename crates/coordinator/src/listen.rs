@@ -29,7 +29,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const MOST_CONNECTIONS: usize = 1024;
 
 /// Answers requests of one listener.
-pub trait Service: Clone + Send + Sync + 'static {
+pub(crate) trait Service: Clone + Send + Sync + 'static {
     /// Body of answers.
     type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Send
@@ -44,7 +44,7 @@ pub trait Service: Clone + Send + Sync + 'static {
 }
 
 /// A bound listener and how it serves.
-pub struct Listener<S> {
+pub(crate) struct Listener<S> {
     /// The socket.
     pub socket: TcpListener,
     /// TLS, or none for plain HTTP.
@@ -61,7 +61,7 @@ pub struct Listener<S> {
 ///
 /// # Errors
 /// Why the address cannot be bound, with the address.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let bound = match TcpListener::bind(address).await {
         Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
             TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
@@ -73,7 +73,7 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 impl<S: Service> Listener<S> {
     /// Serves until `stop` changes; then finishes what is under way, for a bounded time.
-    pub async fn serve(self, mut stop: watch::Receiver<()>) {
+    pub(crate) async fn serve(self, mut stop: watch::Receiver<()>) {
         let connections = Connections::new(most_connections());
         let listener = Arc::new(self);
         let mut tasks = tokio::task::JoinSet::new();

@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// 413, 408 or 400.
-pub async fn read(body: Incoming, limit: usize) -> Result<Vec<u8>, Refused> {
+pub(super) async fn read(body: Incoming, limit: usize) -> Result<Vec<u8>, Refused> {
     let too_large =
         || Refused::new(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body exceeds {limit} bytes"));
     // A body that announces its size is refused before a byte of it is read.
@@ -40,7 +40,7 @@ pub async fn read(body: Incoming, limit: usize) -> Result<Vec<u8>, Refused> {
 ///
 /// # Errors
 /// 400 with the place; see also [`read`].
-pub async fn json<T: DeserializeOwned>(body: Incoming, limit: usize) -> Result<T, Refused> {
+pub(super) async fn json<T: DeserializeOwned>(body: Incoming, limit: usize) -> Result<T, Refused> {
     let bytes = read(body, limit).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         // Not serde's own text: it may quote what stands there.
