@@ -66,6 +66,15 @@ fn duplicates_and_second_documents_are_refused() {
 }
 
 #[test]
+fn line_breaks_are_one_character_however_they_are_spelled() {
+    let text = "pem: |\n  one\n\n  two\nfold: >-\n  a\n  b\n\n  c\nquoted: \"d\n  e\"\nplain: f\n  g\n";
+    let json = r#"{"fold":"a b\nc","pem":"one\n\ntwo\n","plain":"f g","quoted":"d e"}"#;
+    check(text, Ok(json));
+    check(&text.replace('\n', "\r\n"), Ok(json));
+    check(&text.replace('\n', "\r"), Ok(json));
+}
+
+#[test]
 fn merge_keys_add_what_is_not_there() {
     check("base: &b {x: 1}\nmore: {<<: *b, z: 2}\n", Ok(r#"{"base":{"x":1},"more":{"x":1,"z":2}}"#));
     check("base: &b {x: 1}\nmore: {<<: *b, x: 2}\n", Err("twice"));
