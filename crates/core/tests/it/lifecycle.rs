@@ -81,7 +81,10 @@ fn no_marble_joins_before_a_manifest() {
 #[test]
 fn what_is_refused_and_in_which_order() {
     let deployment = serving(&manifest("", ""));
-    assert!(matches!(activate(&deployment, "db", "not a UUID"), Err(Refusal::UnknownMarble(_))), "type first");
+    assert!(
+        matches!(activate(&deployment, "db", "not a UUID"), Err(Refusal::UnknownMarble(_))),
+        "type first"
+    );
     assert!(matches!(activate(&deployment, "Web", ID), Err(Refusal::UnknownMarble(_))), "case counts");
     assert!(matches!(activate(&deployment, "web", "not a UUID"), Err(Refusal::Uuid(_))));
     let request = Request { marble_type: "web", uuid: ID, csr: b"no request" };
@@ -101,8 +104,7 @@ fn names_from_the_wire_are_cut_before_they_reach_a_log() {
 #[test]
 fn every_spelling_of_a_uuid_is_the_same_marble() {
     let secrets = r#", "Secrets": {"k": {"Type": "symmetric-key", "Size": 128}}"#;
-    let deployment =
-        serving(&manifest(r#", "Parameters": {"Env": {"K": "{{ hex .Secrets.k }}"}}"#, secrets));
+    let deployment = serving(&manifest(r#", "Parameters": {"Env": {"K": "{{ hex .Secrets.k }}"}}"#, secrets));
     let simple = ID.replace('-', "");
     let spellings = [ID.into(), ID.to_uppercase(), simple, format!("urn:uuid:{ID}"), format!("{{{ID}}}")];
     let keys: Vec<String> =
@@ -120,7 +122,8 @@ fn a_limit_is_counted_by_events_and_survives_a_snapshot() {
         let count = activate(state.deployment().unwrap(), "web", ID).unwrap().count.unwrap();
         let events = decode_events(&encode_events(&decide(&state, &count).unwrap()).unwrap()).unwrap();
         state = apply(&state, &events[0]).unwrap();
-        state = State::Serving(decode_snapshot(&encode_snapshot(state.deployment().unwrap()).unwrap()).unwrap());
+        state =
+            State::Serving(decode_snapshot(&encode_snapshot(state.deployment().unwrap()).unwrap()).unwrap());
     }
     let deployment = state.deployment().unwrap();
     let reached = Refusal::LimitReached { marble_type: "web".into(), limit: 2 };
@@ -179,7 +182,8 @@ fn an_unset_secret_names_itself_and_who_has_to_act() {
 
 #[test]
 fn the_manifest_cannot_set_the_coordinators_variables() {
-    let marble = r#", "Parameters": {"Env": {"MARBLE_PREDEFINED_ROOT_CA": "mine", "MARBLE_TTLS_CONFIG": "mine"}}"#;
+    let marble =
+        r#", "Parameters": {"Env": {"MARBLE_PREDEFINED_ROOT_CA": "mine", "MARBLE_TTLS_CONFIG": "mine"}}"#;
     let admission = activate(&serving(&manifest(marble, "")), "web", ID).unwrap();
     assert!(env(&admission, "MARBLE_PREDEFINED_ROOT_CA").starts_with("-----BEGIN CERTIFICATE-----"));
     assert!(!admission.parameters.env.contains_key(TTLS_CONFIG), "without tags there is none");
@@ -213,6 +217,7 @@ fn a_gate_without_its_machinery_is_refused() {
 
 #[test]
 fn a_decoding_error_never_quotes_what_stands_there() {
-    let error = decode_events(br#"[{"Activated":{"marble_type":5,"canary-7f3a":"canary-7f3a"}}]"#).err().unwrap();
+    let error =
+        decode_events(br#"[{"Activated":{"marble_type":5,"canary-7f3a":"canary-7f3a"}}]"#).err().unwrap();
     assert!(!error.to_string().contains("canary"), "{error}");
 }
