@@ -35,10 +35,15 @@ impl Page {
         self.line(&self.paint("1;36", &head))
     }
 
-    /// What the reader could type.
+    /// What the reader could type; a long one goes on in the next line.
     pub(crate) fn command(&mut self, command: &str) -> io::Result<()> {
-        let prompt = self.paint("2", "$");
-        self.line(&format!("    {prompt} {}", self.paint("1", command)))
+        let lines = fitting(command);
+        for (index, line) in lines.iter().enumerate() {
+            let before = if index == 0 { self.paint("2", "$") } else { "   ".into() };
+            let after = if index + 1 < lines.len() { " \\" } else { "" };
+            self.line(&format!("    {before} {}{after}", self.paint("1", line)))?;
+        }
+        Ok(())
     }
 
     /// What it printed, line by line; only lines that are too long are wrapped.

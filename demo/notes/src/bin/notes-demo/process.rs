@@ -134,9 +134,9 @@ impl Finished {
         Ok(Self { success: status.success(), stdout: read(&out)?, stderr: read(&err)? })
     }
 
-    /// Its output, if it succeeded.
-    pub(crate) fn output(self, name: &str) -> anyhow::Result<String> {
-        if self.success { Ok(self.stdout) } else { bail!("{name} failed:\n{}{}", self.stdout, self.stderr) }
+    /// Itself, if it succeeded.
+    pub(crate) fn successful(self, name: &str) -> anyhow::Result<Self> {
+        if self.success { Ok(self) } else { bail!("{name} failed:\n{}{}", self.stdout, self.stderr) }
     }
 }
 

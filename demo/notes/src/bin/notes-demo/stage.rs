@@ -97,7 +97,7 @@ impl Stage {
     pub(crate) async fn run_client(&self, port: u16, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = self.premain("notes-client", "client", "uuid")?;
         command.arg("notes-client").args(arguments).env("NOTES_SERVER", format!("localhost:{port}"));
-        Finished::of("the client", &mut command).await?.output("notes-client")
+        Ok(Finished::of("the client", &mut command).await?.successful("notes-client")?.stdout)
     }
 
     /// The premain for a marble of this type. `PATH` begins with the built programs: the manifest says
