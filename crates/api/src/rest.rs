@@ -1,4 +1,4 @@
-//! Bodies of the client API (`compat` section 7).
+//! Bodies of the client API.
 
 use serde::{Deserialize, Serialize};
 

@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// Which functions a template may call (`compat` section 5).
+/// Which functions a template may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// `pem hex raw base64`.
