@@ -201,7 +201,7 @@ mod tests {
 
     fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Config::from_variables(&variables, Path::new("/work"))
+        Config::from_variables(&variables, Path::new("/srv"))
     }
 
     #[test]
