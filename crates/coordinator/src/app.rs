@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use marblerun_attest::{RefusingVerifier, SimulationVerifier, Verifier};
-use marblerun_core::keys::KeySource;
+use marblerun_core::keys::{FreshKeys, KeySource};
 use marblerun_core::pki::Pki;
 use marblerun_core::{Phase, Prepared, Recovery, State};
 use marblerun_store::FileStore;
@@ -47,7 +47,7 @@ impl App {
     /// What is wrong with the machine, the state, an address or the startup manifest, and what to do.
     pub async fn build(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<Self> {
         let tee: Arc<dyn Tee> = marblerun_tee::detect(config.simulation)?.into();
-        let keys = Arc::new(PooledKeys::start()?);
+        let keys = Arc::new(PooledKeys::start(FreshKeys)?);
         let (ledger, state) = open(&config, &tee, &keys, clock())?;
         let presented = Presented::new(state.pki())?;
         let (client_shows, mesh_shows) = (Arc::clone(&presented.client), Arc::clone(&presented.mesh));

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// What a listener allows.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Open connections.
     pub connections: usize,
     /// Bytes of bodies and answers, over all connections.
@@ -24,7 +24,7 @@ pub struct Limits {
 
 /// The open connections of one listener.
 #[derive(Debug, Clone)]
-pub struct Connections(Arc<Mutex<Table>>);
+pub(crate) struct Connections(Arc<Mutex<Table>>);
 
 #[derive(Debug)]
 struct Table {
@@ -42,7 +42,7 @@ struct Open {
 
 /// What one connection is doing.
 #[derive(Debug)]
-pub struct Activity {
+pub(crate) struct Activity {
     requests: AtomicUsize,
     /// Requests that wait for us and not for the peer.
     working: AtomicUsize,
@@ -52,7 +52,7 @@ pub struct Activity {
 
 /// A place in the table; dropping it frees the place and what it held.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     id: u64,
     table: Arc<Mutex<Table>>,
     /// What the connection is doing.
@@ -61,7 +61,7 @@ pub struct Place {
 
 /// One request and its answer; dropping it ends it.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     id: u64,
     table: Arc<Mutex<Table>>,
     activity: Arc<Activity>,
@@ -79,12 +79,12 @@ enum Stage {
 
 impl Connections {
     /// None yet.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self(Arc::new(Mutex::new(Table { limits, next: 0, held: 0, open: BTreeMap::new() })))
     }
 
     /// A place for a new connection, if need be that of another one; `None` if the Coordinator works for all.
-    pub fn admit(&self) -> Option<Place> {
+    pub(crate) fn admit(&self) -> Option<Place> {
         let mut table = lock(&self.0);
         if table.open.len() >= table.limits.connections {
             let victim = table.oldest(|open| open.activity.is_idle());
@@ -105,13 +105,13 @@ impl Connections {
 
     /// How many connections are open.
     #[cfg(test)]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         lock(&self.0).open.len()
     }
 
     /// How many bytes they hold.
     #[cfg(test)]
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         lock(&self.0).held
     }
 }
@@ -157,7 +157,7 @@ impl Table {
 
 impl Place {
     /// A request begins: its head was read.
-    pub fn begin(&self) -> Exchange {
+    pub(crate) fn begin(&self) -> Exchange {
         self.activity.requests.fetch_add(1, Ordering::Relaxed);
         self.activity.moved();
         Exchange {
@@ -173,7 +173,7 @@ impl Place {
 impl Exchange {
     /// So many bytes more came or are to go; `false` if there is no room for them and the connection has to end.
     #[must_use]
-    pub fn hold(&self, bytes: usize) -> bool {
+    pub(crate) fn hold(&self, bytes: usize) -> bool {
         self.activity.moved();
         let taken = lock(&self.table).take(self.id, bytes);
         if taken {
@@ -185,7 +185,7 @@ impl Exchange {
     }
 
     /// Nothing more is expected from the peer: now we work.
-    pub fn received(&self) {
+    pub(crate) fn received(&self) {
         let mut stage = lock(&self.stage);
         if *stage == Stage::Receiving {
             *stage = Stage::Working;
@@ -194,7 +194,7 @@ impl Exchange {
     }
 
     /// The answer is there: now the peer has to take it.
-    pub fn answered(&self) {
+    pub(crate) fn answered(&self) {
         let before = std::mem::replace(&mut *lock(&self.stage), Stage::Sending);
         if before == Stage::Working {
             self.activity.working.fetch_sub(1, Ordering::Relaxed);
@@ -203,7 +203,7 @@ impl Exchange {
     }
 
     /// A part of the answer goes out.
-    pub fn moved(&self) {
+    pub(crate) fn moved(&self) {
         self.activity.moved();
     }
 }
@@ -218,17 +218,17 @@ impl Drop for Exchange {
 
 impl Activity {
     /// Whether there is no request.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.requests.load(Ordering::Relaxed) == 0
     }
 
     /// Whether a request waits for us.
-    pub fn is_working(&self) -> bool {
+    pub(crate) fn is_working(&self) -> bool {
         self.working.load(Ordering::Relaxed) > 0
     }
 
     /// Waits until, for this long, we did not work and nothing came or went.
-    pub async fn quiet_for(&self, limit: Duration) {
+    pub(crate) async fn quiet_for(&self, limit: Duration) {
         loop {
             let since = if self.is_working() { Instant::now() } else { *lock(&self.last) };
             if since.elapsed() >= limit {
@@ -239,7 +239,7 @@ impl Activity {
     }
 
     /// Waits until the connection has to make room.
-    pub async fn closed(&self) {
+    pub(crate) async fn closed(&self) {
         self.close.notified().await;
     }
 

@@ -21,14 +21,14 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The marble API of a Coordinator.
 #[derive(Clone)]
-pub struct MarbleApi(MarbleServer<Handler>);
+pub(crate) struct MarbleApi(MarbleServer<Handler>);
 
 #[derive(Clone)]
 struct Handler(Coordinator);
 
 impl MarbleApi {
     /// Serves `coordinator`.
-    pub fn new(coordinator: Coordinator) -> Self {
+    pub(crate) fn new(coordinator: Coordinator) -> Self {
         Self(MarbleServer::new(Handler(coordinator)).max_decoding_message_size(MOST_BYTES))
     }
 }

@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Requests at shutdown may take this long.
 const DRAIN: Duration = Duration::from_secs(10);
 /// At shutdown a connection on which nothing moves is closed after this time.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(3);
 /// A listener has at most this many connections.
 const MOST_CONNECTIONS: usize = 1024;
 /// Bytes of bodies and answers that a listener holds at most: several of the largest manifests, or tens of thousands
@@ -36,7 +36,7 @@ const MOST_BYTES: usize = 64 << 20;
 const WINDOW: u32 = 256 << 10;
 
 /// Answers requests of one listener.
-pub trait Service: Clone + Send + Sync + 'static {
+pub(crate) trait Service: Clone + Send + Sync + 'static {
     /// Body of answers.
     type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Send
@@ -52,7 +52,7 @@ pub trait Service: Clone + Send + Sync + 'static {
 }
 
 /// A bound listener and how it serves.
-pub struct Listener<S> {
+pub(crate) struct Listener<S> {
     /// The socket.
     pub socket: TcpListener,
     /// TLS, or none for plain HTTP.
@@ -69,7 +69,7 @@ pub struct Listener<S> {
 ///
 /// # Errors
 /// Why the address cannot be bound, with the address.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let bound = match TcpListener::bind(address).await {
         Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
             TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
@@ -81,7 +81,7 @@ pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 impl<S: Service> Listener<S> {
     /// Serves until `stop` changes; then finishes what is under way, for a bounded time.
-    pub async fn serve(self, mut stop: watch::Receiver<()>) {
+    pub(crate) async fn serve(self, mut stop: watch::Receiver<()>) {
         let connections = Connections::new(Limits { connections: most_connections(), bytes: MOST_BYTES });
         let listener = Arc::new(self);
         let mut tasks = tokio::task::JoinSet::new();

@@ -9,7 +9,7 @@ use prometheus::{
 };
 
 /// Label of everything that the manifest does not name.
-pub const UNKNOWN_TYPE: &str = "unknown";
+pub(crate) const UNKNOWN_TYPE: &str = "unknown";
 const GRPC: [&str; 3] = ["unary", "rpc.Marble", "Activate"];
 
 /// All metrics of one Coordinator.

@@ -11,11 +11,11 @@ use crate::traffic::Received;
 
 /// Metrics and events of a Coordinator.
 #[derive(Clone)]
-pub struct Observers(Coordinator);
+pub(crate) struct Observers(Coordinator);
 
 impl Observers {
     /// Shows `coordinator`.
-    pub fn new(coordinator: Coordinator) -> Self {
+    pub(crate) fn new(coordinator: Coordinator) -> Self {
         Self(coordinator)
     }
 }

@@ -1,5 +1,6 @@
 //! What the Coordinator does for its callers, whatever the wire: one method per use case.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -231,9 +232,7 @@ impl Coordinator {
             tracing::error!(%error, "the listeners keep their old certificates");
         }
         if let Some(deployment) = state.deployment() {
-            for kind in slow_kinds(deployment) {
-                self.0.keys.want(kind, POOL_RSA);
-            }
+            self.0.keys.want_only(&slow_kinds(deployment));
         }
     }
 }
@@ -269,7 +268,7 @@ fn makes_rsa(secret: &marblerun_manifest::Secret) -> bool {
 }
 
 /// The kinds of RSA key that activations of this deployment need.
-fn slow_kinds(deployment: &Deployment) -> std::collections::BTreeSet<KeyKind> {
+fn slow_kinds(deployment: &Deployment) -> BTreeMap<KeyKind, usize> {
     let manifest = &deployment.manifest;
     let used = manifest.marbles.values().flat_map(|marble| {
         let all = manifest.secrets.keys().filter(|_| marble.uses.any);
@@ -278,6 +277,7 @@ fn slow_kinds(deployment: &Deployment) -> std::collections::BTreeSet<KeyKind> {
     used.filter_map(|name| manifest.secrets.get(name))
         .filter(|secret| makes_rsa(secret))
         .filter_map(|secret| KeyKind::of(secret.kind))
+        .map(|kind| (kind, POOL_RSA))
         .collect()
 }
 

@@ -11,18 +11,18 @@ use hyper::body::Incoming;
 use crate::connections::Exchange;
 
 /// Any reason why a body breaks off.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of a request.
 #[derive(Debug)]
-pub struct Received {
+pub(crate) struct Received {
     inner: Incoming,
     exchange: Arc<Exchange>,
 }
 
 /// The body of an answer.
 #[derive(Debug)]
-pub struct Sent<B> {
+pub(crate) struct Sent<B> {
     inner: B,
     exchange: Arc<Exchange>,
 }
@@ -30,11 +30,11 @@ pub struct Sent<B> {
 /// There is no room for this body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more bodies are on their way than the Coordinator holds at once")]
-pub struct NoRoom;
+pub(crate) struct NoRoom;
 
 impl Received {
     /// Counts `inner` for `exchange`.
-    pub fn new(inner: Incoming, exchange: Arc<Exchange>) -> Self {
+    pub(crate) fn new(inner: Incoming, exchange: Arc<Exchange>) -> Self {
         if inner.is_end_stream() {
             exchange.received();
         }
@@ -88,7 +88,7 @@ impl Drop for Received {
 
 impl<B: Body> Sent<B> {
     /// Counts `inner` for `exchange`, whose work is done. An answer of unknown length counts with what is known.
-    pub fn new(inner: B, exchange: Arc<Exchange>) -> Self {
+    pub(crate) fn new(inner: B, exchange: Arc<Exchange>) -> Self {
         exchange.answered();
         // Without room the connection is closed, and the answer with it.
         let _ = exchange.hold(usize::try_from(inner.size_hint().lower()).unwrap_or(usize::MAX));

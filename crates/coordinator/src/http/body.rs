@@ -17,7 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// 413, 408 or 400.
-pub async fn read(body: Received, limit: usize) -> Result<Vec<u8>, Refused> {
+pub(super) async fn read(body: Received, limit: usize) -> Result<Vec<u8>, Refused> {
     let late = |_| {
         let slow = format!("the body did not arrive within {} s", DEADLINE.as_secs());
         Refused::new(StatusCode::REQUEST_TIMEOUT, &slow)
@@ -53,7 +53,7 @@ fn too_large(limit: usize) -> Refused {
 ///
 /// # Errors
 /// 400 with the place; see also [`read`].
-pub async fn json<T: DeserializeOwned>(body: Received, limit: usize) -> Result<T, Refused> {
+pub(super) async fn json<T: DeserializeOwned>(body: Received, limit: usize) -> Result<T, Refused> {
     let bytes = read(body, limit).await?;
     serde_json::from_slice(&bytes).map_err(|error| {
         // Not serde's own text: it may quote what stands there.

@@ -21,7 +21,7 @@ type Answer = Result<Success, Refused>;
 const MOST_ENCODED: usize = MAX_MANIFEST_BYTES / 3 * 4 + (64 << 10);
 
 /// Answers a request to a known route.
-pub async fn answer(
+pub(super) async fn answer(
     coordinator: &Coordinator,
     route: &Route,
     request: Request<Received>,
@@ -107,7 +107,7 @@ async fn set_manifest(
 }
 
 /// The shares of the state key, each encrypted to its holder.
-pub fn recovery_secrets(prepared: &Prepared) -> v2::RecoverySecrets {
+pub(crate) fn recovery_secrets(prepared: &Prepared) -> v2::RecoverySecrets {
     let encrypted = prepared.shares.encrypted.iter();
     let recovery_secrets = encrypted.map(|(name, share)| (name.clone(), Base64(share.clone()))).collect();
     v2::RecoverySecrets { recovery_secrets }

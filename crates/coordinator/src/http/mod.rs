@@ -21,17 +21,17 @@ use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
 use crate::traffic::Received;
 use answer::Refused;
-pub use endpoints::recovery_secrets;
-pub use routes::names;
+pub(crate) use endpoints::recovery_secrets;
+pub(crate) use routes::names;
 use routes::{Route, Version};
 
 /// The client API of a Coordinator.
 #[derive(Clone)]
-pub struct ClientApi(Coordinator);
+pub(crate) struct ClientApi(Coordinator);
 
 impl ClientApi {
     /// Serves `coordinator`.
-    pub fn new(coordinator: Coordinator) -> Self {
+    pub(crate) fn new(coordinator: Coordinator) -> Self {
         Self(coordinator)
     }
 }

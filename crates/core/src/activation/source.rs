@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use marblerun_manifest::template::{Generation, Meta, Part, Reserved, Source};
-use marblerun_manifest::{Marble, Secret, SecretKind};
+use marblerun_manifest::{Marble, Secret, SecretKind, Validity};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -111,6 +111,13 @@ impl Source for MarbleSecrets<'_> {
 
     fn secret(&self, generation: Generation, name: &str, part: Part) -> Result<Zeroizing<Vec<u8>>, String> {
         self.part(generation, name, part)
+    }
+
+    fn valid_days(&self, _: Generation, name: &str) -> u32 {
+        match self.deployment.manifest.secrets.get(name).map(|secret| secret.certificate.validity) {
+            Some(Validity::Days(days)) => days,
+            Some(Validity::Until(_)) | None => 0,
+        }
     }
 
     fn reserved(&self, which: Reserved, part: Part) -> Zeroizing<Vec<u8>> {

@@ -12,3 +12,4 @@ mod costs;
 mod facts;
 mod go;
 mod openssl;
+mod secrets;

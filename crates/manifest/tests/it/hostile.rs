@@ -51,8 +51,9 @@ fn the_list_of_findings_is_short() {
 fn crowded_but_accepted() {
     let id = "9c".repeat(32);
     let argv = format!("[{}\"\"]", "\"\",".repeat(MAX_ENTRIES - 1));
-    let marbles: Vec<String> =
-        (0..49).map(|i| format!("\"m{i}\":{{\"Package\":\"p\",\"Parameters\":{{\"Argv\":{argv}}}}}")).collect();
+    let marbles: Vec<String> = (0..49)
+        .map(|i| format!("\"m{i}\":{{\"Package\":\"p\",\"Parameters\":{{\"Argv\":{argv}}}}}"))
+        .collect();
     let text =
         format!("{{\"Packages\":{{\"p\":{{\"UniqueID\":\"{id}\"}}}},\"Marbles\":{{{}}}}}", marbles.join(","));
     let checked = parse(&text).unwrap();
