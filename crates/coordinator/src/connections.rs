@@ -105,13 +105,13 @@ impl Connections {
 
     /// How many connections are open.
     #[cfg(test)]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         lock(&self.0).open.len()
     }
 
     /// How many bytes they hold.
     #[cfg(test)]
-    pub fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         lock(&self.0).held
     }
 }

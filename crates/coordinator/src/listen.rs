@@ -26,7 +26,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Requests at shutdown may take this long.
 const DRAIN: Duration = Duration::from_secs(10);
 /// At shutdown a connection on which nothing moves is closed after this time.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(3);
 /// A listener has at most this many connections.
 const MOST_CONNECTIONS: usize = 1024;
 /// Bytes of bodies and answers that a listener holds at most: several of the largest manifests, or tens of thousands
