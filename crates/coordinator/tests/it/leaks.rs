@@ -1,0 +1,134 @@
+//! Secrets are where they belong and nowhere else: not in logs, metrics, events, error messages or readable files.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use marblerun_testkit::client::grpc;
+use serde_json::json;
+
+use crate::running::{Running, manifest, options};
+
+#[test]
+fn secrets_are_nowhere_but_in_answers_to_marbles() {
+    let mut running =
+        Running::with(options().env("EDG_DEBUG_LOGGING", "1").env("EDG_HTTP_ERROR_LOG_LEVEL", "debug"));
+    assert_eq!(running.set(&with_secrets()).status, 200);
+    let mut canaries = canaries(&running);
+    assert!(canaries.len() >= 5, "{:?}", canaries.keys());
+    let mut said = failures(&running, &canaries);
+    running.process.restart().unwrap();
+    canaries
+        .extend(self::canaries(&running).into_iter().map(|(name, value)| (format!("{name} again"), value)));
+    said.push(running.observe("/metrics"));
+    said.push(running.observe("/events"));
+    running.process.stop().unwrap();
+    said.push(running.process.log());
+    assert!(running.process.log().contains("DEBUG"), "the log is at its most talkative");
+    let mut places: Vec<Vec<u8>> = said.into_iter().map(String::into_bytes).collect();
+    // In simulation the key-encryption key stands in sealed_key by contract; the secrets do not.
+    for file in fs::read_dir(&running.process.seal_dir).unwrap() {
+        places.push(fs::read(file.unwrap().path()).unwrap());
+    }
+    for (name, secret) in &canaries {
+        for form in forms(secret) {
+            for place in &places {
+                let found = place.windows(form.len()).any(|window| window == form);
+                assert!(!found, "{name} in {:.200}", String::from_utf8_lossy(place));
+            }
+        }
+    }
+    crate::say(&format!("{} secrets in no form in {} places", canaries.len(), places.len()));
+}
+
+fn with_secrets() -> serde_json::Value {
+    let env = json!({
+        "SHARED": "{{ hex .Secrets.shared }}",
+        "OWN": "{{ hex .Secrets.own }}",
+        "CERTIFICATE_KEY": "{{ pem .Secrets.certificate.Private }}",
+        "SHARED_KEY": "{{ pem .Secrets.identity.Private }}",
+    });
+    let parameters = json!({"Env": env, "Argv": ["press"]});
+    let limited = json!({"Package": "cider", "MaxActivations": 1, "Parameters": parameters});
+    let secrets = json!({
+        "shared": {"Type": "symmetric-key", "Size": 256, "Shared": true},
+        "own": {"Type": "symmetric-key", "Size": 256},
+        "certificate": {"Type": "cert-ecdsa", "Size": 256},
+        "identity": {"Type": "cert-ed25519", "Shared": true},
+    });
+    manifest(json!({"press": {"Package": "cider", "Parameters": parameters}, "cellar": limited}), secrets)
+}
+
+/// Raw secret values by name, as a marble receives them.
+fn canaries(running: &Running) -> BTreeMap<String, Vec<u8>> {
+    let env = running.activate("press").unwrap().env;
+    let secret = |name: &str| {
+        let text = String::from_utf8(env[name].clone()).unwrap();
+        hex::decode(&text).unwrap_or_else(|_| private(&text))
+    };
+    ["SHARED", "OWN", "CERTIFICATE_KEY", "SHARED_KEY", "MARBLE_PREDEFINED_PRIVATE_KEY"]
+        .map(|name| (name.to_owned(), secret(name)))
+        .into()
+}
+
+/// The last 32 bytes of a PEM private key in PKCS#8: part of the key for Ed25519, of the public point otherwise. So
+/// the whole body counts.
+fn private(pem: &str) -> Vec<u8> {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    STANDARD.decode(body).unwrap()
+}
+
+/// As it is, in hexadecimal and in base64; of long values any 24 bytes of the private part do.
+fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    // The private octets follow a header of at most 40 bytes; 24 of them are as good as all.
+    let part = if secret.len() > 40 { &secret[36..60.min(secret.len())] } else { secret };
+    let hex = hex::encode(part);
+    // In base64 a part looks different at each of three offsets.
+    let shifted =
+        (0..3).map(|skip| STANDARD.encode(&part[skip..skip + (part.len() - skip) / 3 * 3]).into_bytes());
+    let mut forms = vec![part.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+    forms.push(URL_SAFE_NO_PAD.encode(part).into_bytes());
+    forms.extend(shifted);
+    forms
+}
+
+/// Everything that goes wrong near secrets, and what callers are told.
+fn failures(running: &Running, canaries: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let mut said = Vec::new();
+    running.activate("cellar").unwrap();
+    let mut ask = |marble_type: &str, uuid: &str, spoil: bool| {
+        let mut ask = running.marble.asks(marble_type, uuid);
+        if spoil {
+            ask.csr.truncate(20);
+        }
+        let call = grpc::activate(running.process.mesh_addr, Some(&running.marble.identity), ask);
+        said.push(running.runtime.block_on(call).unwrap().unwrap_err().to_string());
+    };
+    ask("cellar", crate::running::UUID, false);
+    ask("press", "no UUID", false);
+    ask("press", crate::running::UUID, true);
+    ask("nobody", crate::running::UUID, false);
+    let secret = hex::encode(&canaries["SHARED"]);
+    let bodies = [
+        format!("{{\"secrets\":{{\"shared\":{{\"Key\":\"{secret}\"}}}}}}"),
+        format!("{{\"secrets\":\"{secret}"),
+        format!("{{\"{secret}\":1}}"),
+        format!("{{\"recoverySecret\":\"{secret}\"}}"),
+    ];
+    for path in [
+        "/manifest",
+        "/secrets",
+        "/recover",
+        "/update",
+        "/api/v2/secrets",
+        "/api/v2/recover",
+        "/api/v2/update",
+    ] {
+        for body in &bodies {
+            let answer = running.request("POST", path, body.as_bytes()).unwrap();
+            said.push(String::from_utf8(answer.body).unwrap());
+        }
+    }
+    said
+}

@@ -1,0 +1,27 @@
+//! The Coordinator under bad luck and bad callers: real processes, sockets, files and clients.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+mod crash;
+mod disk;
+mod floods;
+mod growth;
+mod huge;
+mod leaks;
+mod logins;
+mod real_parts;
+mod running;
+mod sealed_files;
+mod slow_keys;
+mod starts;
+
+/// Past the capture of test output: what is skipped or measured must be seen.
+fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
