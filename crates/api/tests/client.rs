@@ -1,5 +1,7 @@
 //! The REST client against servers that behave and servers that do not.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

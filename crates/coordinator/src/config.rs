@@ -121,7 +121,7 @@ impl Config {
         settings.refuse_distributed(flags)?;
         let names =
             settings.text(&flags.dns_names, "EDG_COORDINATOR_DNS_NAMES").unwrap_or("localhost".into());
-        let (ip_addresses, dns_names) = names_and_addresses(&names);
+        let (ip_addresses, dns_names) = names_and_addresses(&names)?;
         let dev_mode = settings.switch(&flags.dev_mode, "EDG_COORDINATOR_DEV_MODE")?;
         Ok(Self {
             mesh: settings
@@ -224,15 +224,21 @@ fn resolve(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| format!("{text:?} resolves to no address; {expected}"))
 }
 
-fn names_and_addresses(list: &str) -> (Vec<IpAddr>, Vec<String>) {
+fn names_and_addresses(list: &str) -> Result<(Vec<IpAddr>, Vec<String>), ConfigError> {
     let (mut addresses, mut names) = (Vec::new(), Vec::new());
     for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
         match entry.parse() {
             Ok(address) => addresses.push(address),
-            Err(_) => names.push(entry.to_owned()),
+            Err(_) if entry.bytes().all(|b| b.is_ascii_graphic()) => names.push(entry.to_owned()),
+            Err(_) => {
+                let reason = format!(
+                    "{entry:?} is neither an address nor a DNS name (write other letters as xn--...)"
+                );
+                return Err(ConfigError { name: "EDG_COORDINATOR_DNS_NAMES", reason });
+            }
         }
     }
-    (addresses, names)
+    Ok((addresses, names))
 }
 
 #[cfg(test)]
@@ -241,7 +247,7 @@ mod tests {
 
     fn parse(environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Config::parse(&Flags::default(), &environment, Path::new("/work"))
+        Config::parse(&Flags::default(), &environment, Path::new("/srv"))
     }
 
     #[test]
@@ -251,7 +257,7 @@ mod tests {
         assert_eq!(config.client.to_string(), "[::]:4433");
         assert_eq!(config.prometheus, None);
         assert_eq!(config.dns_names, ["localhost"]);
-        assert_eq!(config.seal_dir, Path::new("/work/marblerun-coordinator-data"));
+        assert_eq!(config.seal_dir, Path::new("/srv/marblerun-coordinator-data"));
         assert!(!config.simulation && !config.log.debug && !config.log.json);
     }
 
@@ -276,6 +282,8 @@ mod tests {
             ("OE_SIMULATION", "yes please"),
             ("EDG_COORDINATOR_MESH_ADDR", "2001"),
             ("EDG_COORDINATOR_CLIENT_ADDR", ":port"),
+            ("EDG_COORDINATOR_DNS_NAMES", "localhost,büro.example"),
+            ("EDG_COORDINATOR_DNS_NAMES", "a b"),
             ("EDG_LOG_FORMAT", "xml"),
             ("EDG_HTTP_ERROR_LOG_LEVEL", "loud"),
             ("EDG_DISTRIBUTED_COORDINATOR", "1"),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use marblerun_core::keys::{FreshKeys, KeyError, KeyKind, KeyPair, KeySource};
+use marblerun_core::keys::{KeyError, KeyKind, KeyPair, KeySource};
 
 /// Nice value of the thread that fills the pool: what is left over by everyone else.
 const LOWEST_PRIORITY: i32 = 19;
@@ -54,20 +54,11 @@ pub fn limit(kind: KeyKind) -> usize {
 }
 
 impl PooledKeys {
-    /// An empty pool of this machine's own keys, and the thread that fills it. Nothing is made until
-    /// [`PooledKeys::want`].
+    /// An empty pool and the thread that fills it with keys from `source`. Nothing is made until [`PooledKeys::want`].
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start() -> io::Result<Self> {
-        Self::with_source(FreshKeys)
-    }
-
-    /// The same with keys and randomness from `source`.
-    ///
-    /// # Errors
-    /// If the system gives no thread.
-    pub fn with_source(source: impl KeySource + 'static) -> io::Result<Self> {
+    pub fn start(source: impl KeySource + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             source: Box::new(source),
             shelves: Mutex::default(),
@@ -216,6 +207,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
+    use marblerun_core::keys::FreshKeys;
     use marblerun_manifest::Curve;
 
     use super::*;
@@ -259,7 +251,7 @@ mod tests {
 
     fn counting() -> (PooledKeys, Counting) {
         let source = Counting::default();
-        (PooledKeys::with_source(source.clone()).unwrap(), source)
+        (PooledKeys::start(source.clone()).unwrap(), source)
     }
 
     fn made(source: &Counting) -> usize {
@@ -342,7 +334,7 @@ mod tests {
     fn a_broken_source_is_asked_once_and_reported_to_callers() {
         let (permit, permits) = mpsc::channel();
         drop(permit);
-        let pool = PooledKeys::with_source(Gated(Mutex::new(permits))).unwrap();
+        let pool = PooledKeys::start(Gated(Mutex::new(permits))).unwrap();
         pool.want(RSA, 4);
         pool.wait_until_filled();
         assert_eq!(pool.ready(RSA), 0);
@@ -352,7 +344,7 @@ mod tests {
     #[test]
     fn closing_waits_for_no_key() {
         let (permit, permits) = mpsc::channel();
-        let pool = PooledKeys::with_source(Gated(Mutex::new(permits))).unwrap();
+        let pool = PooledKeys::start(Gated(Mutex::new(permits))).unwrap();
         pool.want(RSA, 4);
         permit.send(()).unwrap();
         let shared = Arc::clone(&pool.shared);
@@ -364,7 +356,7 @@ mod tests {
 
     #[test]
     fn real_keys_come_out() {
-        let pool = PooledKeys::start().unwrap();
+        let pool = PooledKeys::start(FreshKeys).unwrap();
         pool.want(KeyKind::Ed25519, 2);
         pool.wait_until_filled();
         let (one, other) =

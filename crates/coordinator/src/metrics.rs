@@ -9,7 +9,7 @@ use prometheus::{
 };
 
 /// Label of everything that the manifest does not name.
-pub const UNKNOWN_TYPE: &str = "unknown";
+pub(crate) const UNKNOWN_TYPE: &str = "unknown";
 const GRPC: [&str; 3] = ["unary", "rpc.Marble", "Activate"];
 
 /// All metrics of one Coordinator.
@@ -46,6 +46,16 @@ pub struct HttpRequest<'a> {
     pub received: usize,
     /// Bytes of the answer's body.
     pub sent: usize,
+}
+
+/// A request that is under way, also if its connection ends before it is answered.
+#[derive(Debug)]
+pub struct UnderWay(IntGauge);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Metrics {
@@ -156,10 +166,10 @@ impl Metrics {
     }
 
     /// Counts an HTTP request while it is under way; drop the guard when it is answered.
-    pub fn http_begun(&self, path: &'static str) -> prometheus::IntGauge {
+    pub fn http_begun(&self, path: &'static str) -> UnderWay {
         let gauge = self.http_in_flight.with_label_values(&[path]);
         gauge.inc();
-        gauge
+        UnderWay(gauge)
     }
 
     /// An HTTP request was answered.

@@ -1,5 +1,6 @@
 //! What the Coordinator does for its callers, whatever the wire: one method per use case.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -119,6 +120,18 @@ impl Coordinator {
     /// # Errors
     /// Why nothing changed.
     pub async fn set_manifest(&self, raw: Vec<u8>) -> Result<Arc<Prepared>, Failure> {
+        self.set_manifest_after(raw, |_| Ok(())).await
+    }
+
+    /// As [`Coordinator::set_manifest`]; `first` is done before anything is committed, and if it fails nothing is.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub async fn set_manifest_after(
+        &self,
+        raw: Vec<u8>,
+        first: impl FnOnce(&Prepared) -> std::io::Result<()>,
+    ) -> Result<Arc<Prepared>, Failure> {
         let _one_at_a_time = self.0.preparing.lock().await;
         let state = self.state();
         if state.deployment().is_some() {
@@ -127,6 +140,7 @@ impl Coordinator {
         let (keys, now) = (Arc::clone(&self.0.keys), (self.0.clock)());
         let preparing = tokio::task::spawn_blocking(move || prepare(&raw, state.pki(), &*keys, now));
         let prepared = Arc::new(preparing.await.map_err(|_| Failure::panicked())??);
+        first(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;
         self.0.writer.submit(Command::SetManifest(Arc::clone(&prepared))).await?;
         for warning in &prepared.warnings {
             tracing::warn!(path = warning.path, "manifest: {}", warning.message);
@@ -218,9 +232,7 @@ impl Coordinator {
             tracing::error!(%error, "the listeners keep their old certificates");
         }
         if let Some(deployment) = state.deployment() {
-            for kind in slow_kinds(deployment) {
-                self.0.keys.want(kind, POOL_RSA);
-            }
+            self.0.keys.want_only(&slow_kinds(deployment));
         }
     }
 }
@@ -256,7 +268,7 @@ fn makes_rsa(secret: &marblerun_manifest::Secret) -> bool {
 }
 
 /// The kinds of RSA key that activations of this deployment need.
-fn slow_kinds(deployment: &Deployment) -> std::collections::BTreeSet<KeyKind> {
+fn slow_kinds(deployment: &Deployment) -> BTreeMap<KeyKind, usize> {
     let manifest = &deployment.manifest;
     let used = manifest.marbles.values().flat_map(|marble| {
         let all = manifest.secrets.keys().filter(|_| marble.uses.any);
@@ -265,6 +277,7 @@ fn slow_kinds(deployment: &Deployment) -> std::collections::BTreeSet<KeyKind> {
     used.filter_map(|name| manifest.secrets.get(name))
         .filter(|secret| makes_rsa(secret))
         .filter_map(|secret| KeyKind::of(secret.kind))
+        .map(|kind| (kind, POOL_RSA))
         .collect()
 }
 

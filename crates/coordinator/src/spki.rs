@@ -11,7 +11,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, PeerMisbehaved};
 ///
 /// # Errors
 /// If the bytes are not built like a certificate.
-pub fn subject_public_key_info<'a>(
+pub(crate) fn subject_public_key_info<'a>(
     certificate: &'a CertificateDer<'_>,
 ) -> Result<SubjectPublicKeyInfoDer<'a>, Error> {
     walk(certificate.as_ref()).map(SubjectPublicKeyInfoDer::from).map_err(|_| bad_encoding())
@@ -47,7 +47,7 @@ fn sequence(bytes: &[u8]) -> der::Result<&[u8]> {
 ///
 /// # Errors
 /// If the signature is not by that key, or the scheme was not offered.
-pub fn verify_tls12(
+pub(crate) fn verify_tls12(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signature: &DigitallySignedStruct,

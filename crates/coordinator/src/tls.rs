@@ -80,7 +80,10 @@ fn certified(pki: &Pki) -> Result<[Arc<CertifiedKey>; 2], rustls::Error> {
 ///
 /// # Errors
 /// If the protocol versions do not fit the provider.
-pub fn server_config(certificate: Arc<Swappable>, alpn: &[&[u8]]) -> Result<ServerConfig, rustls::Error> {
+pub(crate) fn server_config(
+    certificate: Arc<Swappable>,
+    alpn: &[&[u8]],
+) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?

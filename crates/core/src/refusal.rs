@@ -102,6 +102,9 @@ impl From<PkiError> for Refusal {
     fn from(error: PkiError) -> Self {
         match error {
             PkiError::Request(_) => Self::Request(error),
+            PkiError::Secret { name, cause } if matches!(*cause, PkiError::Template(_)) => {
+                Self::Value { path: format!("Secrets.{name}.Cert"), reason: cause.to_string() }
+            }
             other => Self::Internal(other.to_string()),
         }
     }

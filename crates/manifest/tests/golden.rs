@@ -1,5 +1,7 @@
 //! The recorded templates: success and output must be those of Go's `text/template`.
 
+#![allow(clippy::expect_used, reason = "a test program: what is wrong with the recordings ends it")]
+
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 

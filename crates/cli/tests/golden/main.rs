@@ -2,6 +2,8 @@
 //!
 //! An argument limits the cases to those whose name contains it.
 
+#![allow(clippy::expect_used, reason = "a test program may give up")]
+
 mod folder;
 mod matcher;
 mod run;
@@ -16,7 +18,6 @@ use marblerun_testkit::golden::{Report, folder};
 /// Runs that need commands which are not built yet: the beginning of their names, and what they wait for.
 const WAITING: &[(&str, &str)] = &[
     ("cluster-", "needs the commands for Kubernetes clusters"),
-    ("era-config", "needs evidence to verify"),
     ("get-updates-after-raise", "needs manifest update"),
     ("log", "needs manifest update and secret set"),
     ("package-info", "needs package-info"),

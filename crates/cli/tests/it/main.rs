@@ -1,3 +1,11 @@
-//! The program as a process.
+//! The program as a process, against real Coordinators, attackers and full disks.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+mod check;
+mod desk;
+mod output;
+mod recovery;
+mod trust;
 mod usage;
+mod yaml;

@@ -12,34 +12,34 @@ use crate::failure::Failure;
 
 /// A request that was carried out.
 #[derive(Debug)]
-pub struct Success {
+pub(super) struct Success {
     data: Value,
     message: Option<String>,
 }
 
 /// A request that was not.
 #[derive(Debug)]
-pub struct Refused {
+pub(super) struct Refused {
     code: StatusCode,
     message: String,
 }
 
 impl Success {
     /// With this payload.
-    pub fn new(data: impl Serialize) -> Result<Self, Refused> {
+    pub(super) fn new(data: impl Serialize) -> Result<Self, Refused> {
         let data = serde_json::to_value(data)
             .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
         Ok(Self { data, message: None })
     }
 
     /// With a word for people, for instance about warnings.
-    pub fn saying(mut self, message: Option<String>) -> Self {
+    pub(super) fn saying(mut self, message: Option<String>) -> Self {
         self.message = message;
         self
     }
 
     /// On the wire.
-    pub fn response(self) -> Response<Full<Bytes>> {
+    pub(super) fn response(self) -> Response<Full<Bytes>> {
         let envelope = Envelope { status: "success".into(), data: Some(self.data), message: self.message };
         response(StatusCode::OK, &envelope)
     }
@@ -47,12 +47,12 @@ impl Success {
 
 impl Refused {
     /// With this status and a message for the caller.
-    pub fn new(code: StatusCode, message: &str) -> Self {
+    pub(super) fn new(code: StatusCode, message: &str) -> Self {
         Self { code, message: message.into() }
     }
 
     /// On the wire: version 1 always says `error`; version 2 says `fail` for what the caller can mend by itself.
-    pub fn response(self, version: Version) -> Response<Full<Bytes>> {
+    pub(super) fn response(self, version: Version) -> Response<Full<Bytes>> {
         let mends = matches!(self.code, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
         let status = if version == Version::V2 && mends { "fail" } else { "error" };
         let envelope = Envelope { status: status.into(), data: None::<Value>, message: Some(self.message) };

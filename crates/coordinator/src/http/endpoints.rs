@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use http::{Request, StatusCode};
-use hyper::body::Incoming;
 use marblerun_api::rest::{Base64, v1, v2};
 use marblerun_core::{Deployment, Phase, Prepared, Refusal, State};
 use marblerun_manifest::{FeatureGate, MAX_MANIFEST_BYTES};
@@ -14,6 +13,7 @@ use super::routes::{Endpoint, Route, Version};
 use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
+use crate::traffic::Received;
 
 type Answer = Result<Success, Refused>;
 
@@ -21,10 +21,10 @@ type Answer = Result<Success, Refused>;
 const MOST_ENCODED: usize = MAX_MANIFEST_BYTES / 3 * 4 + (64 << 10);
 
 /// Answers a request to a known route.
-pub async fn answer(
+pub(super) async fn answer(
     coordinator: &Coordinator,
     route: &Route,
-    request: Request<Incoming>,
+    request: Request<Received>,
     peer: Option<PeerCertificate>,
 ) -> Answer {
     let state = coordinator.state();
@@ -87,7 +87,7 @@ async fn set_manifest(
     coordinator: &Coordinator,
     state: &State,
     version: Version,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Answer {
     // Before the body is read: a set manifest is not worth 8 MiB from a stranger.
     if state.deployment().is_some() {
@@ -107,7 +107,7 @@ async fn set_manifest(
 }
 
 /// The shares of the state key, each encrypted to its holder.
-pub fn recovery_secrets(prepared: &Prepared) -> v2::RecoverySecrets {
+pub(crate) fn recovery_secrets(prepared: &Prepared) -> v2::RecoverySecrets {
     let encrypted = prepared.shares.encrypted.iter();
     let recovery_secrets = encrypted.map(|(name, share)| (name.clone(), Base64(share.clone()))).collect();
     v2::RecoverySecrets { recovery_secrets }

@@ -4,7 +4,7 @@ use http::Method;
 
 /// Which version's shapes an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Version {
+pub(super) enum Version {
     /// Paths without prefix.
     V1,
     /// Paths under `/api/v2`.
@@ -13,7 +13,7 @@ pub enum Version {
 
 /// What a route does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
+pub(super) enum Endpoint {
     /// Phase and its sentence.
     Status,
     /// The manifest and its signature.
@@ -48,7 +48,7 @@ pub enum Endpoint {
 
 /// One route.
 #[derive(Debug)]
-pub struct Route {
+pub(super) struct Route {
     /// Method, upper case.
     pub method: &'static str,
     /// Path, exact.
@@ -97,11 +97,11 @@ static ROUTES: [Route; 27] = [
 ];
 
 /// The route of a request, if there is one.
-pub fn find(method: &Method, path: &str) -> Option<&'static Route> {
+pub(super) fn find(method: &Method, path: &str) -> Option<&'static Route> {
     ROUTES.iter().find(|route| route.path == path && route.method == method.as_str())
 }
 
 /// Method and path of all routes.
-pub fn names() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn names() -> Vec<(&'static str, &'static str)> {
     ROUTES.iter().map(|route| (route.method, route.path)).collect()
 }

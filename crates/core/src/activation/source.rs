@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use marblerun_manifest::template::{Generation, Meta, Part, Reserved, Source};
-use marblerun_manifest::{Marble, Secret, SecretKind};
+use marblerun_manifest::{Marble, Secret, SecretKind, Validity};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -104,6 +104,10 @@ impl Source for MarbleSecrets<'_> {
         self.deployment.manifest.secrets.keys().map(String::as_str).collect()
     }
 
+    fn count(&self, _: Generation) -> usize {
+        self.deployment.manifest.secrets.len()
+    }
+
     fn meta(&self, _: Generation, name: &str) -> Option<Meta> {
         let secret = self.deployment.manifest.secrets.get(name)?;
         Some(Meta { kind: secret.kind, shared: secret.shared, user_defined: secret.user_defined })
@@ -111,6 +115,14 @@ impl Source for MarbleSecrets<'_> {
 
     fn secret(&self, generation: Generation, name: &str, part: Part) -> Result<Zeroizing<Vec<u8>>, String> {
         self.part(generation, name, part)
+    }
+
+    fn valid_days(&self, _: Generation, name: &str) -> u32 {
+        let secret = self.deployment.manifest.secrets.get(name).filter(|secret| secret.kind.is_certificate());
+        match secret.map(|secret| secret.certificate.validity) {
+            Some(Validity::Days(days)) => days,
+            Some(Validity::Until(_)) | None => 0,
+        }
     }
 
     fn reserved(&self, which: Reserved, part: Part) -> Zeroizing<Vec<u8>> {

@@ -75,3 +75,42 @@ fn directory_string(text: &str) -> der::Result<Any> {
     let tag = if PrintableStringRef::new(text).is_ok() { Tag::PrintableString } else { Tag::Utf8String };
     Any::new(tag, text.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(given: &[(&str, &[&str])], expected: &str) {
+        let given: Vec<(String, Vec<String>)> = given
+            .iter()
+            .map(|(oid, values)| ((*oid).to_owned(), values.iter().map(ToString::to_string).collect()))
+            .collect();
+        let entries = with_common_name(&from_template(&given).unwrap(), "x");
+        // As written, which `Display` turns around.
+        let written: Vec<_> = encode(&entries).unwrap().iter_rdn().map(ToString::to_string).collect();
+        assert_eq!(written.join(","), expected);
+    }
+
+    #[test]
+    fn the_common_name_has_one_place() {
+        check(&[], "CN=x");
+        check(&[("2.5.4.3", &["a"]), ("2.5.4.3", &["b"])], "CN=x");
+        check(
+            &[("2.5.4.6", &["AT"]), ("2.5.4.17", &["8010"]), ("2.5.4.5", &["7"])],
+            "C=AT,POSTALCODE=8010,CN=x,SERIALNUMBER=7",
+        );
+        check(&[("2.5.4.10", &[]), ("0.9.2342.19200300.100.1.25", &["example"])], "CN=x,DC=example");
+    }
+
+    #[test]
+    fn text_is_printable_where_it_can_be() {
+        for (text, tag) in [
+            ("Orchard (Graz), '25'", Tag::PrintableString),
+            ("*.example", Tag::Utf8String),
+            ("a@b", Tag::Utf8String),
+            ("K\u{fc}he", Tag::Utf8String),
+        ] {
+            assert_eq!(der::Tagged::tag(&directory_string(text).unwrap()), tag, "{text}");
+        }
+    }
+}

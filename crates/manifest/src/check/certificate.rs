@@ -92,7 +92,10 @@ impl Check {
                 self.error(&place.item(i), "must not be empty");
             } else if !name.is_ascii() || name.contains(|c: char| c.is_ascii_control()) {
                 // A NUL has fooled verifiers into reading another name than the one that was issued.
-                self.error(&place.item(i), "must be printable ASCII: write international names in their encoded form");
+                self.error(
+                    &place.item(i),
+                    "must be printable ASCII: write international names in their encoded form",
+                );
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::ast::Function;
-use super::buffer::{Buffer, text};
+use super::buffer::{Buffer, Text, text};
 use super::value::{Handle, Value};
 use super::{Generation, Source, encode, escape, format};
 
@@ -36,6 +36,7 @@ pub(super) fn call(
         (F::Le, [a, b]) => order(a, b).map(|o| Value::Bool(o.is_some_and(Ordering::is_le))),
         (F::Gt, [a, b]) => order(a, b).map(|o| Value::Bool(o == Some(Ordering::Greater))),
         (F::Ge, [a, b]) => order(a, b).map(|o| Value::Bool(o.is_some_and(Ordering::is_ge))),
+        (F::Index, [Value::Nil, ..]) => Err("index of nil".into()),
         (F::Index, [item, keys @ ..]) => {
             keys.iter().try_fold(item.clone(), |item, key| index(&item, key, source))
         }
@@ -46,12 +47,19 @@ pub(super) fn call(
             Value::Text(form) => format::printf(form, args, limit).map(Value::Text),
             other => Err(format!("printf needs a text as its format, not {}", other.kind())),
         },
-        (F::Html, args) => escape::html(&format::print(args, limit)?, limit).map(Value::Text),
-        (F::Js, args) => escape::js(&format::print(args, limit)?, limit).map(Value::Text),
-        (F::UrlQuery, args) => escape::url_query(&format::print(args, limit)?, limit).map(Value::Text),
+        (F::Html, args) => escape::html(&joined(args, limit)?, limit).map(Value::Text),
+        (F::Js, args) => escape::js(&joined(args, limit)?, limit).map(Value::Text),
+        (F::UrlQuery, args) => escape::url_query(&joined(args, limit)?, limit).map(Value::Text),
         (F::Call, [value, ..]) => Err(format!("call needs a function, not {}", value.kind())),
         _ => Err(format!("{} does not take these arguments", function.name())),
     }
+}
+
+/// The text that an escaping function takes: as of `print`, but Go names a missing value differently there.
+fn joined(args: &[Value], limit: usize) -> Result<Text, String> {
+    let no_value = || Value::Text(text("<no value>"));
+    let named = |arg: &Value| if matches!(arg, Value::Nil) { no_value() } else { arg.clone() };
+    format::print(&args.iter().map(named).collect::<Vec<_>>(), limit)
 }
 
 /// Whether a value counts as true in a condition.
@@ -66,7 +74,7 @@ pub(super) fn truth(value: &Value, source: &dyn Source) -> Result<bool, String> 
         Value::Float(number) => *number != 0.0,
         Value::Text(bytes) => !bytes.is_empty(),
         Value::List(items) => !items.is_empty(),
-        Value::Secrets(generation) => !source.names(*generation).is_empty(),
+        Value::Secrets(generation) => source.count(*generation) > 0,
         Value::Part(handle, part) if !is_generated(handle) => !part_bytes(source, handle, *part)?.is_empty(),
         _ => true,
     })
@@ -92,7 +100,7 @@ fn length(value: &Value, source: &dyn Source) -> Result<i64, String> {
     let length = match value {
         Value::Text(bytes) => bytes.len(),
         Value::List(items) => items.len(),
-        Value::Secrets(generation) => source.names(*generation).len(),
+        Value::Secrets(generation) => source.count(*generation),
         Value::Part(handle, part) if *part != super::Part::Cert => part_bytes(source, handle, *part)?.len(),
         Value::Missing(_) | Value::Zero => return Err(value.unprintable()),
         other => return Err(format!("len of {}", other.kind())),

@@ -75,6 +75,8 @@ struct Flags {
     minus: bool,
     plus: bool,
     sharp: bool,
+    /// `#` before `v`: as in Go's own syntax.
+    go_syntax: bool,
     space: bool,
     zero: bool,
     width: Option<usize>,
@@ -107,14 +109,10 @@ impl<'a> Printer<'a> {
             rest = after;
         }
         rest = self.argument_index(rest);
-        (flags.width, rest) = self.size(rest, "WIDTH", &mut flags.minus)?;
+        (flags.width, rest) = self.width(rest, &mut flags.minus)?;
         if let Some(after) = rest.strip_prefix(b".") {
             rest = self.argument_index(after);
-            let mut negative = false;
-            let (precision, after) = self.size(rest, "PREC", &mut negative)?;
-            // As in Go, a missing precision is 0 and a negative one is none.
-            flags.precision = if negative { None } else { Some(precision.unwrap_or(0)) };
-            rest = after;
+            (flags.precision, rest) = self.precision(rest)?;
         }
         rest = self.argument_index(rest);
         flags.zero &= !flags.minus;
@@ -137,8 +135,9 @@ impl<'a> Printer<'a> {
             return self.out.push(format!("%!{verb}(MISSING)").as_bytes());
         };
         self.next += 1;
-        if verb == 'v' {
-            flags.plus = false;
+        if matches!(verb, 'v' | 'w') {
+            flags.go_syntax = flags.sharp;
+            (flags.plus, flags.sharp) = (false, false);
         }
         write_value(&mut self.out, verb, &flags, arg)
     }
@@ -158,25 +157,36 @@ impl<'a> Printer<'a> {
         &inner[end + 1..]
     }
 
-    /// A width or precision: digits, or `*` for an argument.
-    fn size<'f>(
-        &mut self,
-        rest: &'f [u8],
-        name: &str,
-        negative: &mut bool,
-    ) -> Result<(Option<usize>, &'f [u8]), String> {
+    /// Digits, or `*` for an argument; a negative one pads on the right.
+    fn width<'f>(&mut self, rest: &'f [u8], minus: &mut bool) -> Result<(Option<usize>, &'f [u8]), String> {
         let Some(after) = rest.strip_prefix(b"*") else { return Ok(number(rest)) };
+        let width = self.size_argument();
+        if width.is_none() {
+            self.out.push(b"%!(BADWIDTH)")?;
+        }
+        *minus |= width.is_some_and(|n| n < 0);
+        Ok((width.and_then(|n| usize::try_from(n.unsigned_abs()).ok()), after))
+    }
+
+    /// What follows the point: digits, `*` for an argument, or nothing, which means 0.
+    fn precision<'f>(&mut self, rest: &'f [u8]) -> Result<(Option<usize>, &'f [u8]), String> {
+        let Some(after) = rest.strip_prefix(b"*") else {
+            let (precision, after) = number(rest);
+            return Ok((Some(precision.unwrap_or(0)), after));
+        };
+        let precision = self.size_argument().and_then(|n| usize::try_from(n).ok());
+        if precision.is_none() {
+            self.out.push(b"%!(BADPREC)")?;
+        }
+        Ok((precision, after))
+    }
+
+    fn size_argument(&mut self) -> Option<i64> {
         let value = self.args.get(self.next);
         self.next = self.args.len().min(self.next + 1);
         match value {
-            Some(Value::Int(n)) if n.unsigned_abs() <= MAX_NUMBER as u64 => {
-                *negative |= *n < 0;
-                Ok((usize::try_from(n.unsigned_abs()).ok(), after))
-            }
-            _ => {
-                self.out.push(format!("%!(BAD{name})").as_bytes())?;
-                Ok((None, after))
-            }
+            Some(Value::Int(n)) if n.unsigned_abs() <= MAX_NUMBER as u64 => Some(*n),
+            _ => None,
         }
     }
 
@@ -212,11 +222,11 @@ fn number(bytes: &[u8]) -> (Option<usize>, &[u8]) {
 /// Writes any value under a verb.
 fn write_value(out: &mut Buffer, verb: char, flags: &Flags, value: &Value) -> Result<(), String> {
     let Some(go_type) = value.go_type() else { return Err(value.unprintable()) };
-    if verb == 'T' {
-        return pad(out, flags, go_type.as_bytes());
+    if verb == 'T' && go_type != "<nil>" {
+        return write_text(out, 's', flags, go_type.as_bytes());
     }
     match (value, verb) {
-        (Value::Nil, 'v') => pad(out, flags, b"<nil>"),
+        (Value::Nil, 'v' | 'T') => pad(out, flags, b"<nil>"),
         (Value::Bool(truth), 'v' | 't') => pad(out, flags, if *truth { b"true" } else { b"false" }),
         (Value::Int(n), 'v' | 'd' | 'b' | 'o' | 'O' | 'x' | 'X' | 'c' | 'q' | 'U') => {
             write_int(out, verb, flags, *n)
@@ -256,7 +266,7 @@ fn write_text(out: &mut Buffer, verb: char, flags: &Flags, bytes: &[u8]) -> Resu
         return write_hex(out, verb, flags, bytes);
     }
     let cut = flags.precision.map_or(bytes, |runes| first_runes(bytes, runes));
-    if verb == 's' || verb == 'v' && !flags.sharp {
+    if verb == 's' || verb == 'v' && !flags.go_syntax {
         return pad(out, flags, cut);
     }
     let mut quoted = Buffer::new(out.room());
@@ -304,7 +314,7 @@ fn write_int(out: &mut Buffer, verb: char, flags: &Flags, n: i64) -> Result<(), 
         'c' | 'q' => return write_char(out, verb, flags, n),
         'U' => return write_code_point(out, flags, n),
         'b' => (format!("{size:b}"), if flags.sharp { "0b" } else { "" }),
-        'o' => (format!("{size:o}"), if flags.sharp && n != 0 { "0" } else { "" }),
+        'o' => (format!("{size:o}"), ""),
         'O' => (format!("{size:o}"), "0o"),
         'x' => (format!("{size:x}"), if flags.sharp { "0x" } else { "" }),
         'X' => (format!("{size:X}"), if flags.sharp { "0X" } else { "" }),
@@ -320,7 +330,10 @@ fn write_int(out: &mut Buffer, verb: char, flags: &Flags, n: i64) -> Result<(), 
         _ => 0,
     };
     let zeros = "0".repeat(least.saturating_sub(digits.len()).min(MAX_NUMBER));
-    let written = format!("{sign}{prefix}{zeros}{digits}");
+    let octal =
+        flags.sharp && matches!(verb, 'o' | 'O') && !zeros.starts_with('0') && !digits.starts_with('0');
+    let octal = if octal { "0" } else { "" };
+    let written = format!("{sign}{prefix}{octal}{zeros}{digits}");
     pad(out, &Flags { zero: false, ..flags.clone() }, written.as_bytes())
 }
 
@@ -355,13 +368,16 @@ fn write_code_point(out: &mut Buffer, flags: &Flags, n: i64) -> Result<(), Strin
     let least = flags.precision.map_or(4, |precision| precision.max(4));
     let mut written = format!("U+{}{digits}", "0".repeat(least.saturating_sub(digits.len())));
     let c = code_point(n);
-    if flags.sharp && super::escape::is_printable(c) {
+    if flags.sharp && i64::from(u32::from(c)) == n && super::escape::is_printable(c) {
         written.push_str(&format!(" '{c}'"));
     }
     pad(out, &Flags { zero: false, ..flags.clone() }, written.as_bytes())
 }
 
 fn write_float(out: &mut Buffer, verb: char, flags: &Flags, n: f64) -> Result<(), String> {
+    if flags.sharp || flags.go_syntax {
+        return Err("printf: # before a verb of a floating point number".into());
+    }
     if flags.precision.is_some_and(|precision| precision > MAX_FLOAT_PRECISION) {
         return Err(format!("printf: a precision over {MAX_FLOAT_PRECISION} of a floating point number"));
     }

@@ -43,8 +43,11 @@ impl Check {
             Format::Text => self.print_text(&found, errors, fingerprint)?,
             Format::Json => self.print_json(&found, errors, fingerprint)?,
         }
-        let failed = errors > 0 || self.deny_warnings && !found.is_empty();
-        if failed { Err(Failure::Said) } else { Ok(()) }
+        if self.fails(errors, &found) { Err(Failure::Said) } else { Ok(()) }
+    }
+
+    fn fails(&self, errors: usize, found: &[Found]) -> bool {
+        errors > 0 || self.deny_warnings && !found.is_empty()
     }
 
     /// `FILE:LINE:COLUMN: severity: path: message`, which editors know how to jump to.
@@ -56,7 +59,7 @@ impl Check {
             console::print(&format!("{file}{place}: {severity}: {path}{}", finding.message))?;
         }
         let warnings = found.len() - errors;
-        match fingerprint.filter(|_| errors == 0) {
+        match fingerprint.filter(|_| !self.fails(errors, found)) {
             Some(hash) => console::print(&format!("{file}: OK, {warnings} warning(s), signature {hash}")),
             None => console::print(&format!("{file}: {errors} error(s), {warnings} warning(s)")),
         }
