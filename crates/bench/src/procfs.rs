@@ -27,6 +27,11 @@ impl CpuTime {
         Ok(Self { ticks, threads: threads(pid).unwrap_or_default() })
     }
 
+    /// What was used since the process was started.
+    pub(crate) fn total(&self) -> Duration {
+        self.since(&Self { ticks: 0, threads: BTreeMap::new() })
+    }
+
     /// What was used since then: to the nanosecond unless a thread ended meanwhile, then to the tick.
     pub(crate) fn since(&self, earlier: &Self) -> Duration {
         let ended = earlier.threads.keys().any(|thread| !self.threads.contains_key(thread));

@@ -6,7 +6,7 @@ use crate::manifests::setting;
 use crate::measure::median;
 use crate::output;
 use crate::pinning::Cpus;
-use crate::procfs::Memory;
+use crate::procfs::{CpuTime, Memory};
 use crate::report::Report;
 use crate::server::Server;
 
@@ -18,11 +18,14 @@ const IDLE_MB: f64 = 20.0;
 pub(super) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Result<()> {
     bench.make_room(Cpus::First).await;
     output::note("start-up");
-    let mut times = Vec::new();
+    let (mut times, mut costs) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
         let (server, _) = Server::coordinator(&bench.site, Cpus::First).await?;
         times.push(server.ready_after.as_secs_f64() * 1e3);
+        costs.push(CpuTime::of(server.pid)?.total().as_secs_f64() * 1e3);
     }
+    // What does not depend on other work on this machine.
+    report.figure("its CPU time until ready", median(costs).unwrap_or_default(), "ms");
     let ready = median(times).unwrap_or_default();
     report.at_most(format!("start to ready, median of {STARTS}"), ready, READY_MS, "ms");
     memory(bench, report).await
