@@ -1,4 +1,4 @@
-//! Bodies of the client API (`compat` section 7).
+//! Bodies of the client API.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +15,23 @@ impl Serialize for Base64 {
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text).map(Self)
+    }
+}
+
+/// Decodes a text where it stands: a manifest of many megabytes is not copied first.
+struct Text;
+
+impl serde::de::Visitor<'_> for Text {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("base64 text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
         use base64::Engine as _;
-        let text = String::deserialize(deserializer)?;
-        base64::engine::general_purpose::STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
+        base64::engine::general_purpose::STANDARD.decode(text).map_err(E::custom)
     }
 }
 

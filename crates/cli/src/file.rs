@@ -60,6 +60,9 @@ impl PendingFile {
         self.file.sync_all()?;
         fs::rename(temporary, &self.target)?;
         self.temporary = None;
+        // A crash right now should not undo the rename either; not every file system can promise that.
+        let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let _ = File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
         Ok(())
     }
 }

@@ -60,7 +60,10 @@ fn execute(cli: args::Cli, surroundings: Surroundings) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|source| Failure::Io { doing: "starting the network runtime".into(), source })?;
-    runtime.block_on(commands::execute(cli, surroundings))
+    let outcome = runtime.block_on(commands::execute(cli, surroundings));
+    // A name lookup that outlives its time-out runs on a thread of its own; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Help that was asked for is a success, everything else that the parser says is a failure (clap would say 2).

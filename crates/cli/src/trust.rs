@@ -5,11 +5,12 @@
 //! `--insecure` skips the evidence of the first and the certificate of the second, and says so.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use marblerun_api::client::{Address, CertificateChain, Client, Trust};
 use marblerun_api::rest::v2;
-use marblerun_attest::{Binding, EvidenceError, RefusingVerifier, Verifier};
+use marblerun_attest::{Binding, EvidenceError, RefusingVerifier, Verified, Verifier};
 
 use crate::args::Global;
 use crate::cache::{self, Saved};
@@ -40,7 +41,7 @@ pub(crate) async fn verified(address: &str, context: &Context) -> Result<Coordin
     let quote = Client::new(address.clone(), Trust::Anyone, None)?.quote(nonce).await?;
     save_quote(&quote, context)?;
     let chain = CertificateChain::from_pem(&quote.cert)?;
-    let verified = policy.judge(&quote, &chain, nonce, &address, context)?;
+    let verified = policy.judge(&quote, &chain, nonce, &address, context.surroundings.now)?;
     let client = Client::new(address, Trust::Pinned(vec![chain.root().clone()]), None)?;
     Ok(Coordinator { client, chain, verified })
 }
@@ -107,7 +108,7 @@ impl Policy {
         chain: &CertificateChain,
         nonce: &[u8],
         address: &Address,
-        context: &Context,
+        now: SystemTime,
     ) -> Result<bool, Failure> {
         let Self::Identity { expected, verifier } = self else { return Ok(false) };
         let unverified = |reason: String| Failure::Unverified { address: address.to_string(), reason };
@@ -117,14 +118,17 @@ impl Policy {
             ));
         };
         let verified = verifier
-            .verify(&evidence.0, &binding(chain, nonce), context.surroundings.now)
+            .verify(&evidence.0, &binding(chain, nonce), now)
             .map_err(|error| unverified(explain(&error)))?;
-        // No verifier of today's gets here outside simulation, and none may: an identity that is not compared is no identity.
-        let _ = (verified, expected);
-        Err(unverified(
-            "this version cannot compare the Coordinator's identity with the expected one yet".into(),
-        ))
+        compare(&verified, expected).map_err(unverified)?;
+        Ok(true)
     }
+}
+
+/// Whether the enclave that evidence proves is the expected one. [`Verified`] names no measurement yet, and an
+/// identity that cannot be compared is not the expected one, however genuine the evidence may be.
+fn compare(_proved: &Verified, _expected: &EraConfig) -> Result<(), String> {
+    Err("this version cannot compare the Coordinator's identity with the expected one yet".into())
 }
 
 /// Evidence covers SHA-256 over the root certificate and the nonce.
@@ -155,4 +159,60 @@ fn warn_insecure(what: &str) {
     console::warn(&format!(
         "--insecure: {what}. Whoever answers at this address is taken for the Coordinator"
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use marblerun_api::rest::Base64;
+    use marblerun_attest::SimulationVerifier;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
+    use super::*;
+
+    fn chain() -> String {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let root = params.self_signed(&root_key).unwrap().pem();
+        params.signed_by(&key, &Issuer::from_params(&params, &root_key)).unwrap().pem() + &root
+    }
+
+    fn judge(policy: &Policy, evidence: Option<&[u8]>) -> Result<bool, String> {
+        let quote = v2::Quote { cert: chain(), quote: evidence.map(|bytes| Base64(bytes.to_vec())) };
+        let chain = CertificateChain::from_pem(&quote.cert).unwrap();
+        let address = Address::parse("localhost").unwrap();
+        policy.judge(&quote, &chain, b"", &address, std::time::UNIX_EPOCH).map_err(|e| e.to_string())
+    }
+
+    fn check(verifier: &'static dyn Verifier, evidence: Option<&[u8]>, reason: &str) {
+        let json = format!(r#"{{"UniqueID":"{}"}}"#, "22".repeat(32));
+        let policy = Policy::Identity { expected: serde_json::from_str(&json).unwrap(), verifier };
+        let error = judge(&policy, evidence).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
+
+    #[test]
+    fn no_evidence_of_today_makes_a_coordinator_verified() {
+        check(&RefusingVerifier, Some(b"evidence"), "cannot verify attestation evidence yet");
+        for verifier in [&RefusingVerifier as &'static dyn Verifier, &SimulationVerifier] {
+            check(verifier, None, "sent no evidence");
+            check(verifier, Some(b""), "sent no evidence");
+        }
+        // A verifier that lets everything through proves no identity.
+        check(&SimulationVerifier, Some(b"evidence"), "cannot compare");
+        assert_eq!(judge(&Policy::Insecure, None), Ok(false));
+    }
+
+    #[test]
+    fn evidence_is_bound_to_the_root_and_the_nonce() {
+        let chain = CertificateChain::from_pem(&chain()).unwrap();
+        let bound = |nonce: &[u8]| {
+            let mut hash = [0; 32];
+            hash.copy_from_slice(digest(&SHA256, &[chain.root(), nonce].concat()).as_ref());
+            Binding::CoordinatorRoot(hash)
+        };
+        assert_eq!(binding(&chain, b""), bound(b""));
+        assert_eq!(binding(&chain, b"fresh"), bound(b"fresh"));
+        assert_ne!(bound(b""), bound(b"fresh"));
+    }
 }

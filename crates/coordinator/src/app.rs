@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use marblerun_attest::{RefusingVerifier, SimulationVerifier, Verifier};
 use marblerun_core::keys::{FreshKeys, KeySource};
 use marblerun_core::pki::Pki;
-use marblerun_core::{Phase, Recovery, State};
+use marblerun_core::{Phase, Prepared, Recovery, State};
 use marblerun_store::FileStore;
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -25,7 +25,7 @@ use crate::listen::{Listener, bind};
 use crate::metrics::Metrics;
 use crate::observe::Observers;
 use crate::service::{Coordinator, Parts};
-use crate::tls::{self, Presented};
+use crate::tls::{self, Presented, Swappable};
 use crate::writer::Writer;
 
 /// Slow activations at once: enough to use the cores, few enough to leave room for everything else.
@@ -67,22 +67,34 @@ impl App {
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Mutex::new(()),
         });
-        apply_startup_manifest(&coordinator, &config).await?;
-        let level = config.log.http_errors;
+        let app = Self::bind(coordinator, thread, &config, client_shows, mesh_shows).await?;
+        // Last, because it cannot be taken back.
+        apply_startup_manifest(&app.coordinator, &config).await?;
+        Ok(app)
+    }
+
+    async fn bind(
+        coordinator: Coordinator,
+        writer: JoinHandle<()>,
+        config: &Config,
+        client_shows: Arc<Swappable>,
+        mesh_shows: Arc<Swappable>,
+    ) -> anyhow::Result<Self> {
+        let error_level = config.log.http_errors;
         Ok(Self {
             mesh: Listener {
                 socket: bind(config.mesh).await?,
                 tls: Some(Arc::new(tls::server_config(mesh_shows, &[b"h2"])?)),
                 service: MarbleApi::new(coordinator.clone()),
                 name: "marble API",
-                error_level: level,
+                error_level,
             },
             client: Listener {
                 socket: bind(config.client).await?,
                 tls: Some(Arc::new(tls::server_config(client_shows, &[b"h2", b"http/1.1"])?)),
                 service: ClientApi::new(coordinator.clone()),
                 name: "client API",
-                error_level: level,
+                error_level,
             },
             observers: match config.prometheus {
                 None => None,
@@ -91,10 +103,10 @@ impl App {
                     tls: None,
                     service: Observers::new(coordinator.clone()),
                     name: "metrics",
-                    error_level: level,
+                    error_level,
                 }),
             },
-            writer: thread,
+            writer,
             coordinator,
         })
     }
@@ -168,31 +180,36 @@ async fn apply_startup_manifest(coordinator: &Coordinator, config: &Config) -> a
     }
     let raw = std::fs::read(path)
         .with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
-    let prepared = coordinator
-        .set_manifest(raw)
+    coordinator
+        .set_manifest_after(raw, |prepared| keep_recovery_secrets(&config.seal_dir, prepared))
         .await
         .with_context(|| format!("EDG_STARTUP_MANIFEST: {} cannot be set", path.display()))?;
-    let secrets = http::recovery_secrets(&prepared);
-    if !secrets.recovery_secrets.is_empty() {
-        keep_recovery_secrets(&config.seal_dir, &serde_json::to_vec(&secrets)?)?;
-    }
     Ok(())
 }
 
-/// Nobody asked for them over the wire, so they are left, encrypted as they are, where the operator finds them.
-fn keep_recovery_secrets(folder: &Path, json: &[u8]) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
+/// Nobody asked for them over the wire, so they are left, encrypted as they are, where the operator finds them: before
+/// the commit, since a crash after it would lose them for good.
+fn keep_recovery_secrets(folder: &Path, prepared: &Prepared) -> std::io::Result<()> {
+    let secrets = http::recovery_secrets(prepared);
+    if secrets.recovery_secrets.is_empty() {
+        return Ok(());
+    }
     let path = folder.join("recovery_secrets.json");
-    let mut options = std::fs::OpenOptions::new();
-    let written = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
-        .and_then(|mut file| file.write_all(json).and_then(|()| file.sync_all()));
-    written.with_context(|| format!("cannot write {}", path.display()))?;
+    write_durably(&path, &serde_json::to_vec(&secrets)?)
+        .map_err(|error| std::io::Error::new(error.kind(), format!("write {}: {error}", path.display())))?;
     tracing::warn!(path = %path.display(), "recovery secrets of the startup manifest are here; give each to its holder");
     Ok(())
+}
+
+/// A new file of mode 0600 under this name, or none.
+fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let temporary = path.with_extension("json.new");
+    let _left_by_a_crash = std::fs::remove_file(&temporary);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    std::fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -247,7 +247,7 @@ mod tests {
 
     fn parse(environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Config::parse(&Flags::default(), &environment, Path::new("/work"))
+        Config::parse(&Flags::default(), &environment, Path::new("/srv"))
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(config.client.to_string(), "[::]:4433");
         assert_eq!(config.prometheus, None);
         assert_eq!(config.dns_names, ["localhost"]);
-        assert_eq!(config.seal_dir, Path::new("/work/marblerun-coordinator-data"));
+        assert_eq!(config.seal_dir, Path::new("/srv/marblerun-coordinator-data"));
         assert!(!config.simulation && !config.log.debug && !config.log.json);
     }
 

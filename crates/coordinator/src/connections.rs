@@ -1,8 +1,9 @@
-//! How many connections there may be, and which one has to go when there are too many.
+//! How many connections there may be and how much they may hold, and which one has to go when it is too much.
 //!
-//! Strangers can open connections. When a listener is full, the oldest connection that is doing nothing for
-//! anybody (still shaking hands, or idle) is closed to make room, so that a flood of idle connections cannot keep a
-//! real client out.
+//! Strangers can open connections, send bodies slowly and leave answers unread. When a listener is full, the oldest
+//! connection for which the Coordinator is not working at this moment is closed to make room: one without a request
+//! first, then one that keeps us waiting. So neither a flood of idle connections nor one of slow bodies keeps a real
+//! client out, and what all of them together hold in memory is bounded.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,26 +13,44 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+/// What a listener allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Open connections.
+    pub connections: usize,
+    /// Bytes of bodies and answers, over all connections.
+    pub bytes: usize,
+}
+
 /// The open connections of one listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections(Arc<Mutex<Table>>);
 
 #[derive(Debug)]
 struct Table {
-    limit: usize,
+    limits: Limits,
     next: u64,
-    open: BTreeMap<u64, Arc<Activity>>,
+    held: usize,
+    open: BTreeMap<u64, Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    activity: Arc<Activity>,
+    held: usize,
 }
 
 /// What one connection is doing.
 #[derive(Debug)]
 pub(crate) struct Activity {
     requests: AtomicUsize,
+    /// Requests that wait for us and not for the peer.
+    working: AtomicUsize,
     last: Mutex<Instant>,
     close: Notify,
 }
 
-/// A place in the table; dropping it frees the place.
+/// A place in the table; dropping it frees the place and what it held.
 #[derive(Debug)]
 pub(crate) struct Place {
     id: u64,
@@ -40,53 +59,178 @@ pub(crate) struct Place {
     pub activity: Arc<Activity>,
 }
 
-/// A request that is being answered; dropping it ends it.
+/// One request and its answer; dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct Busy(Arc<Activity>);
+pub(crate) struct Exchange {
+    id: u64,
+    table: Arc<Mutex<Table>>,
+    activity: Arc<Activity>,
+    stage: Mutex<Stage>,
+    held: AtomicUsize,
+}
+
+/// Whom an exchange waits for: its peer, us, its peer again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Receiving,
+    Working,
+    Sending,
+}
 
 impl Connections {
-    /// At most `limit` connections.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self(Arc::new(Mutex::new(Table { limit, next: 0, open: BTreeMap::new() })))
+    /// None yet.
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self(Arc::new(Mutex::new(Table { limits, next: 0, held: 0, open: BTreeMap::new() })))
     }
 
-    /// A place for a new connection, if need be that of the oldest idle one; `None` if all are busy.
+    /// A place for a new connection, if need be that of another one; `None` if the Coordinator works for all.
     pub(crate) fn admit(&self) -> Option<Place> {
         let mut table = lock(&self.0);
-        if table.open.len() >= table.limit {
-            let (&oldest, activity) = table.open.iter().find(|(_, activity)| activity.is_idle())?;
-            activity.close.notify_one();
-            table.open.remove(&oldest);
+        if table.open.len() >= table.limits.connections {
+            let victim = table.oldest(|open| open.activity.is_idle());
+            let victim = victim.or_else(|| table.oldest(|open| !open.activity.is_working()))?;
+            table.close(victim);
         }
         let id = table.next;
         table.next += 1;
         let activity = Arc::new(Activity {
             requests: AtomicUsize::new(0),
+            working: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
             close: Notify::new(),
         });
-        table.open.insert(id, Arc::clone(&activity));
+        table.open.insert(id, Open { activity: Arc::clone(&activity), held: 0 });
         Some(Place { id, table: Arc::clone(&self.0), activity })
+    }
+
+    /// How many connections are open.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.0).open.len()
+    }
+
+    /// How many bytes they hold.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        lock(&self.0).held
+    }
+}
+
+impl Table {
+    fn oldest(&self, which: impl Fn(&Open) -> bool) -> Option<u64> {
+        self.open.iter().find(|(_, open)| which(open)).map(|(id, _)| *id)
+    }
+
+    fn close(&mut self, id: u64) {
+        if let Some(open) = self.remove(id) {
+            open.activity.close.notify_one();
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        self.held -= open.held;
+        Some(open)
+    }
+
+    /// Whether this connection may hold so many bytes more; others that wait for their peer make room.
+    fn take(&mut self, id: u64, bytes: usize) -> bool {
+        while self.held.saturating_add(bytes) > self.limits.bytes {
+            match self.oldest(|open| open.held > 0 && !open.activity.is_working()) {
+                Some(victim) => self.close(victim),
+                None => return false,
+            }
+        }
+        let Some(open) = self.open.get_mut(&id) else { return false };
+        open.held += bytes;
+        self.held += bytes;
+        true
+    }
+
+    fn give_back(&mut self, id: u64, bytes: usize) {
+        if let Some(open) = self.open.get_mut(&id) {
+            open.held -= bytes;
+            self.held -= bytes;
+        }
+    }
+}
+
+impl Place {
+    /// A request begins: its head was read.
+    pub(crate) fn begin(&self) -> Exchange {
+        self.activity.requests.fetch_add(1, Ordering::Relaxed);
+        self.activity.moved();
+        Exchange {
+            id: self.id,
+            table: Arc::clone(&self.table),
+            activity: Arc::clone(&self.activity),
+            stage: Mutex::new(Stage::Receiving),
+            held: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Exchange {
+    /// So many bytes more came or are to go; `false` if there is no room for them and the connection has to end.
+    #[must_use]
+    pub(crate) fn hold(&self, bytes: usize) -> bool {
+        self.activity.moved();
+        let taken = lock(&self.table).take(self.id, bytes);
+        if taken {
+            self.held.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.activity.close.notify_one();
+        }
+        taken
+    }
+
+    /// Nothing more is expected from the peer: now we work.
+    pub(crate) fn received(&self) {
+        let mut stage = lock(&self.stage);
+        if *stage == Stage::Receiving {
+            *stage = Stage::Working;
+            self.activity.working.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The answer is there: now the peer has to take it.
+    pub(crate) fn answered(&self) {
+        let before = std::mem::replace(&mut *lock(&self.stage), Stage::Sending);
+        if before == Stage::Working {
+            self.activity.working.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.activity.moved();
+    }
+
+    /// A part of the answer goes out.
+    pub(crate) fn moved(&self) {
+        self.activity.moved();
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.answered();
+        self.activity.requests.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.table).give_back(self.id, self.held.load(Ordering::Relaxed));
     }
 }
 
 impl Activity {
-    /// Marks a request as being answered.
-    pub(crate) fn begin(self: &Arc<Self>) -> Busy {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
-    }
-
-    /// Whether no request is being answered.
+    /// Whether there is no request.
     pub(crate) fn is_idle(&self) -> bool {
         self.requests.load(Ordering::Relaxed) == 0
     }
 
-    /// Waits until no request was answered for this long.
-    pub(crate) async fn idle_for(&self, limit: Duration) {
+    /// Whether a request waits for us.
+    pub(crate) fn is_working(&self) -> bool {
+        self.working.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits until, for this long, we did not work and nothing came or went.
+    pub(crate) async fn quiet_for(&self, limit: Duration) {
         loop {
-            let last = *lock(&self.last);
-            let since = if self.is_idle() { last } else { Instant::now() };
+            let since = if self.is_working() { Instant::now() } else { *lock(&self.last) };
             if since.elapsed() >= limit {
                 return;
             }
@@ -98,18 +242,15 @@ impl Activity {
     pub(crate) async fn closed(&self) {
         self.close.notified().await;
     }
-}
 
-impl Drop for Busy {
-    fn drop(&mut self) {
-        *lock(&self.0.last) = Instant::now();
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    fn moved(&self) {
+        *lock(&self.last) = Instant::now();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.table).open.remove(&self.id);
+        lock(&self.table).remove(self.id);
     }
 }
 
@@ -122,31 +263,62 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn connections(connections: usize) -> Connections {
+        Connections::new(Limits { connections, bytes: 100 })
+    }
+
     #[tokio::test]
-    async fn the_oldest_idle_connection_makes_room() {
-        let connections = Connections::new(2);
-        let busy = connections.admit().unwrap();
-        let _request = busy.activity.begin();
-        let idle = connections.admit().unwrap();
+    async fn idle_connections_make_room_first_then_those_that_keep_us_waiting() {
+        let connections = connections(3);
+        let [working, slow, idle] = [(); 3].map(|()| connections.admit().unwrap());
+        let (work, _slow_body) = (working.begin(), slow.begin());
+        work.received();
         let newcomer = connections.admit().unwrap();
         idle.activity.closed().await;
-        let _second = newcomer.activity.begin();
-        assert!(connections.admit().is_none(), "all are busy");
-        drop(newcomer);
-        assert_eq!(lock(&connections.0).open.len(), 1);
-        assert!(connections.admit().is_some());
+        let request = newcomer.begin();
+        request.received();
+        let second = connections.admit().unwrap();
+        slow.activity.closed().await;
+        let request = second.begin();
+        request.received();
+        assert!(connections.admit().is_none(), "the Coordinator works for all");
+        work.answered();
+        assert!(connections.admit().is_some(), "an unread answer keeps us waiting");
+        drop((idle, slow, second));
+        assert_eq!(connections.count(), 2);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_and_given_back() {
+        let connections = connections(9);
+        let [first, second, third] = [(); 3].map(|()| connections.admit().unwrap());
+        let [one, two, three] = [&first, &second, &third].map(Place::begin);
+        assert!(one.hold(60) && two.hold(40));
+        assert!(three.hold(50), "the oldest makes room");
+        first.activity.closed().await;
+        assert!(!one.hold(1), "it is closed");
+        assert_eq!(connections.held(), 90);
+        two.received();
+        three.received();
+        assert!(!two.hold(20), "nobody keeps us waiting, so there is no room");
+        drop(two);
+        assert_eq!(connections.held(), 50);
+        drop((first, one, third, three));
+        assert_eq!(connections.held(), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn idleness_ends_only_without_requests() {
-        let place = Connections::new(1).admit().unwrap();
-        let request = place.activity.begin();
+    async fn quiet_is_when_nobody_works_and_nothing_moves() {
+        let connections = connections(1);
+        let place = connections.admit().unwrap();
+        let request = place.begin();
+        request.received();
         let limit = Duration::from_secs(60);
-        let waiting = tokio::time::timeout(limit * 3, place.activity.idle_for(limit));
-        assert!(waiting.await.is_err(), "a request is under way");
-        drop(request);
+        let waiting = tokio::time::timeout(limit * 3, place.activity.quiet_for(limit));
+        assert!(waiting.await.is_err(), "we work");
+        request.answered();
         let begun = Instant::now();
-        place.activity.idle_for(limit).await;
-        assert_eq!(begun.elapsed(), limit);
+        place.activity.quiet_for(limit).await;
+        assert_eq!(begun.elapsed(), limit, "an answer that nobody takes");
     }
 }

@@ -8,9 +8,9 @@ use marblerun_api::rest::Base64;
 use serde::Serialize;
 
 /// Events kept at most.
-const MOST: usize = 1024;
+const MOST: usize = 256;
 /// Bytes of evidence kept at most, over all events.
-const MOST_EVIDENCE: usize = 4 << 20;
+const MOST_EVIDENCE: usize = 512 << 10;
 
 /// The last activations, oldest first.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +90,7 @@ mod tests {
         }
         assert_eq!(events.0.lock().unwrap().events.len(), MOST);
         for _ in 0..10 {
-            events.activated("web", "u", &vec![0; 1 << 20], SystemTime::UNIX_EPOCH);
+            events.activated("web", "u", &vec![0; 128 << 10], SystemTime::UNIX_EPOCH);
         }
         let kept = events.0.lock().unwrap();
         assert!(kept.evidence <= MOST_EVIDENCE && kept.events.len() <= 5);

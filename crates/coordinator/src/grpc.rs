@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use marblerun_api::grpc::marble_server::{Marble, MarbleServer};
 use marblerun_api::grpc::{ActivationReq, ActivationResp, Parameters};
 use marblerun_core::activation;
@@ -13,6 +12,7 @@ use crate::failure::Failure;
 use crate::listen::Service;
 use crate::service::{Ask, Coordinator};
 use crate::tls::PeerCertificate;
+use crate::traffic::Received;
 
 /// Largest request: evidence with its certificates, and a certificate request.
 const MOST_BYTES: usize = 1 << 20;
@@ -38,7 +38,7 @@ impl Service for MarbleApi {
 
     async fn answer(
         &self,
-        mut request: Request<Incoming>,
+        mut request: Request<Received>,
         peer: Option<PeerCertificate>,
     ) -> Response<Self::Body> {
         if let Some(peer) = peer {

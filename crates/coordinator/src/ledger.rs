@@ -15,7 +15,7 @@ use marblerun_core::{
     encode_snapshot,
 };
 use marblerun_manifest::SealMode;
-use marblerun_store::{Position, Store, StoreError};
+use marblerun_store::{Loaded, Position, Store, StoreError};
 use marblerun_tee::{SealTo, Tee, TeeError};
 use zeroize::Zeroizing;
 
@@ -67,6 +67,17 @@ pub enum LedgerError {
          backup, or move sealed_key away to start anew (the old state cannot be recovered then)"
     )]
     DataMissing,
+    /// The store did not give all that it has.
+    #[error(
+        "only {read} of {stored} bytes of sealed_data could be read. Nothing was changed: check the disk, then start \
+         again"
+    )]
+    ShortRead {
+        /// Bytes that were read.
+        read: u64,
+        /// Bytes that there are.
+        stored: u64,
+    },
     /// The state was made elsewhere.
     #[error(
         "the sealed state was made in {found:?}, this Coordinator runs in {here:?}: a state is only opened where it \
@@ -105,7 +116,7 @@ impl Ledger {
         tee: Arc<dyn Tee>,
         keys: Arc<dyn KeySource>,
     ) -> Result<(Self, Found), LedgerError> {
-        let loaded = store.load()?;
+        let loaded = load(&mut *store)?;
         let mut ledger = Self { store, tee, keys, position: loaded.position, open: None };
         let found = match (loaded.key, loaded.data) {
             (None, None) => Found::Nothing,
@@ -139,7 +150,9 @@ impl Ledger {
 
     /// Old state that makes way stays under a name of its own.
     fn keep_aside(&mut self, deployment: &Deployment) -> Result<(), LedgerError> {
-        let loaded = self.store.load()?;
+        let loaded = load(&mut *self.store)?;
+        // An attempt that failed may have moved the end.
+        self.position = loaded.position;
         if loaded.data.is_some() {
             let since =
                 deployment.set_at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -277,6 +290,14 @@ impl Ledger {
         let dek_id = file.wrap(dek, &kek, &*self.keys)?;
         Ok((file, kek, dek_id))
     }
+}
+
+/// Everything in the store. What is missing from a short read looks like a torn tail, and would be cut for good by
+/// the next commit.
+fn load(store: &mut dyn Store) -> Result<Loaded, LedgerError> {
+    let loaded = store.load()?;
+    let (read, stored) = (loaded.data.as_ref().map_or(0, Vec::len) as u64, loaded.position.length);
+    if read == stored { Ok(loaded) } else { Err(LedgerError::ShortRead { read, stored }) }
 }
 
 fn replay(records: &[(RecordKind, Zeroizing<Vec<u8>>)]) -> Result<Deployment, LedgerError> {

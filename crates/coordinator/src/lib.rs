@@ -19,4 +19,5 @@ mod observe;
 pub mod service;
 mod spki;
 mod tls;
+mod traffic;
 pub mod writer;

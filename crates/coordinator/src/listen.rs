@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -16,29 +15,38 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::Level;
 
-use crate::connections::{Activity, Connections, Place};
+use crate::connections::{Connections, Limits, Place};
 use crate::tls::PeerCertificate;
+use crate::traffic::{Received, Sent};
 
 /// Longest TLS handshake, and longest wait for the head of a request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A connection without a request is closed after this time.
-const IDLE: Duration = Duration::from_secs(60);
+/// A connection on which nothing moves is closed after this time.
+const QUIET: Duration = Duration::from_secs(60);
 /// Requests at shutdown may take this long.
 const DRAIN: Duration = Duration::from_secs(10);
+/// At shutdown a connection on which nothing moves is closed after this time.
+const LINGER: Duration = Duration::from_secs(3);
 /// A listener has at most this many connections.
 const MOST_CONNECTIONS: usize = 1024;
+/// Bytes of bodies and answers that a listener holds at most: several of the largest manifests, or tens of thousands
+/// of usual requests.
+const MOST_BYTES: usize = 64 << 20;
+/// What one HTTP/2 peer may send before somebody reads it.
+const WINDOW: u32 = 256 << 10;
 
 /// Answers requests of one listener.
 pub(crate) trait Service: Clone + Send + Sync + 'static {
     /// Body of answers.
     type Body: http_body::Body<Data = bytes::Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
         + Send
+        + Unpin
         + 'static;
 
     /// Answers one request; `peer` is the certificate whose key the handshake proved.
     fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<Received>,
         peer: Option<PeerCertificate>,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
@@ -74,7 +82,7 @@ pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 impl<S: Service> Listener<S> {
     /// Serves until `stop` changes; then finishes what is under way, for a bounded time.
     pub(crate) async fn serve(self, mut stop: watch::Receiver<()>) {
-        let connections = Connections::new(most_connections());
+        let connections = Connections::new(Limits { connections: most_connections(), bytes: MOST_BYTES });
         let listener = Arc::new(self);
         let mut tasks = tokio::task::JoinSet::new();
         loop {
@@ -106,57 +114,62 @@ impl<S: Service> Listener<S> {
         stop: watch::Receiver<()>,
     ) {
         let _ = stream.set_nodelay(true);
-        let activity = Arc::clone(&place.activity);
         tokio::select! {
-            () = activity.closed() => {}
-            outcome = self.secure_and_serve(stream, &activity, stop) => if let Err(error) = outcome {
+            () = place.activity.closed() => {}
+            outcome = self.secure_and_serve(stream, &place, stop) => if let Err(error) = outcome {
                 self.log(from, &error);
             },
         }
-        drop(place);
     }
 
     async fn secure_and_serve(
         &self,
         stream: TcpStream,
-        activity: &Arc<Activity>,
-        stop: watch::Receiver<()>,
+        place: &Place,
+        mut stop: watch::Receiver<()>,
     ) -> Result<(), String> {
-        let Some(tls) = &self.tls else { return self.http(stream, None, activity, stop).await };
+        let Some(tls) = &self.tls else { return self.http(stream, None, place, stop).await };
         let handshake = TlsAcceptor::from(Arc::clone(tls)).accept(stream);
-        let stream = match timeout(HANDSHAKE, handshake).await {
+        let done = tokio::select! {
+            done = timeout(HANDSHAKE, handshake) => done,
+            _ = stop.changed() => return Ok(()),
+        };
+        let stream = match done {
             Err(_) => return Err(format!("no TLS handshake within {} s", HANDSHAKE.as_secs())),
             Ok(done) => done.map_err(|error| format!("TLS handshake: {error}"))?,
         };
         // Only the leaf: nothing proves that the peer holds the key of any further certificate.
         let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let peer = leaf.map(|leaf| PeerCertificate(leaf.clone().into_owned()));
-        self.http(stream, peer, activity, stop).await
+        self.http(stream, peer, place, stop).await
     }
 
     async fn http<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         io: I,
         peer: Option<PeerCertificate>,
-        activity: &Arc<Activity>,
+        place: &Place,
         mut stop: watch::Receiver<()>,
     ) -> Result<(), String> {
         let service = hyper::service::service_fn(|request| {
-            let (service, peer, busy) = (self.service.clone(), peer.clone(), activity.begin());
+            let (service, peer, exchange) = (self.service.clone(), peer.clone(), Arc::new(place.begin()));
             async move {
+                let request = request.map(|body| Received::new(body, Arc::clone(&exchange)));
                 let response = service.answer(request, peer).await;
-                drop(busy);
-                Ok::<_, Infallible>(response)
+                Ok::<_, Infallible>(response.map(|body| Sent::new(body, exchange)))
             }
         });
         let builder = builder();
         let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(io), service));
         let done = tokio::select! {
             done = connection.as_mut() => done,
-            () = activity.idle_for(IDLE) => return Ok(()),
+            () = place.activity.quiet_for(QUIET) => return Ok(()),
             _ = stop.changed() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    done = connection => done,
+                    () = place.activity.quiet_for(LINGER) => return Ok(()),
+                }
             }
         };
         done.map_err(|error| error.to_string())
@@ -187,6 +200,8 @@ fn builder() -> Builder<TokioExecutor> {
         .keep_alive_interval(Some(Duration::from_secs(20)))
         .keep_alive_timeout(HANDSHAKE)
         .max_concurrent_streams(32)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW)
         .max_header_list_size(16 << 10)
         .max_pending_accept_reset_streams(16)
         .max_local_error_reset_streams(64)

@@ -48,6 +48,16 @@ pub struct HttpRequest<'a> {
     pub sent: usize,
 }
 
+/// A request that is under way, also if its connection ends before it is answered.
+#[derive(Debug)]
+pub struct UnderWay(IntGauge);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     /// All metrics at zero. `routes` are `(method, path)`.
     ///
@@ -156,10 +166,10 @@ impl Metrics {
     }
 
     /// Counts an HTTP request while it is under way; drop the guard when it is answered.
-    pub fn http_begun(&self, path: &'static str) -> prometheus::IntGauge {
+    pub fn http_begun(&self, path: &'static str) -> UnderWay {
         let gauge = self.http_in_flight.with_label_values(&[path]);
         gauge.inc();
-        gauge
+        UnderWay(gauge)
     }
 
     /// An HTTP request was answered.

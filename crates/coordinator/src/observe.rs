@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use crate::listen::Service;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
+use crate::traffic::Received;
 
 /// Metrics and events of a Coordinator.
 #[derive(Clone)]
@@ -23,7 +23,7 @@ impl Observers {
 impl Service for Observers {
     type Body = Full<Bytes>;
 
-    async fn answer(&self, request: Request<Incoming>, _: Option<PeerCertificate>) -> Response<Self::Body> {
+    async fn answer(&self, request: Request<Received>, _: Option<PeerCertificate>) -> Response<Self::Body> {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/metrics") => {
                 response(StatusCode::OK, "text/plain; version=0.0.4", self.0.metrics().text())

@@ -120,6 +120,18 @@ impl Coordinator {
     /// # Errors
     /// Why nothing changed.
     pub async fn set_manifest(&self, raw: Vec<u8>) -> Result<Arc<Prepared>, Failure> {
+        self.set_manifest_after(raw, |_| Ok(())).await
+    }
+
+    /// As [`Coordinator::set_manifest`]; `first` is done before anything is committed, and if it fails nothing is.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub async fn set_manifest_after(
+        &self,
+        raw: Vec<u8>,
+        first: impl FnOnce(&Prepared) -> std::io::Result<()>,
+    ) -> Result<Arc<Prepared>, Failure> {
         let _one_at_a_time = self.0.preparing.lock().await;
         let state = self.state();
         if state.deployment().is_some() {
@@ -128,6 +140,7 @@ impl Coordinator {
         let (keys, now) = (Arc::clone(&self.0.keys), (self.0.clock)());
         let preparing = tokio::task::spawn_blocking(move || prepare(&raw, state.pki(), &*keys, now));
         let prepared = Arc::new(preparing.await.map_err(|_| Failure::panicked())??);
+        first(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;
         self.0.writer.submit(Command::SetManifest(Arc::clone(&prepared))).await?;
         for warning in &prepared.warnings {
             tracing::warn!(path = warning.path, "manifest: {}", warning.message);

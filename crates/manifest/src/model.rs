@@ -99,7 +99,7 @@ pub struct Marble {
     pub argv: Vec<Parameter>,
     /// Names of the [`TlsTag`]s that apply.
     pub tls: Vec<String>,
-    /// Whether per-marble keys leave out the marble type (see `compat` section 5).
+    /// Whether per-marble keys leave out the marble type.
     pub disable_secret_binding: bool,
     /// Which secrets an activation of this type needs: computed from all templates and TLS tags.
     pub uses: Uses,

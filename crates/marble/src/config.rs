@@ -201,7 +201,7 @@ mod tests {
 
     fn config(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let variables = variables.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        Config::from_variables(&variables, Path::new("/work"))
+        Config::from_variables(&variables, Path::new("/srv"))
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         let loopback = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         assert_eq!(config.coordinator.to_string(), "localhost:2001");
         assert_eq!(config.names, Names { dns: vec!["localhost".into()], ips: loopback });
-        assert_eq!(config.uuid_file, Path::new("/work/uuid"));
+        assert_eq!(config.uuid_file, Path::new("/srv/uuid"));
         assert_eq!(config.timeout, Duration::from_secs(300));
         assert!(!config.simulation);
     }
@@ -224,7 +224,7 @@ mod tests {
         check(&[(WORKING_DIRECTORY, "/mapped")], "/mapped/uuid");
         check(&[(WORKING_DIRECTORY, "/mapped"), (UUID_FILE, "id")], "/mapped/id");
         check(&[(WORKING_DIRECTORY, "/mapped"), (UUID_FILE, "/web-uid/uuid-file")], "/web-uid/uuid-file");
-        check(&[(WORKING_DIRECTORY, ""), (UUID_FILE, "")], "/work/uuid");
+        check(&[(WORKING_DIRECTORY, ""), (UUID_FILE, "")], "/srv/uuid");
     }
 
     #[test]

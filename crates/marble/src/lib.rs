@@ -10,6 +10,25 @@
 //! verified, because a marble has nothing to verify it against. A host can therefore feed a marble parameters of its
 //! own; such a marble ends up in the host's mesh, never in the genuine one, whose members and users refuse it.
 //!
+//! # A program that knows of the mesh
+//!
+//! ```no_run
+//! use marblerun_marble::tls::{Credentials, PeerIdentity};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Started by marblerun-premain, which has put the credentials into the environment.
+//! let credentials = Credentials::from_variables(|name| std::env::var(name).ok())?;
+//! let config = credentials.server_config()?; // admits members of the mesh only
+//! # let session = rustls::ServerConnection::new(config.into())?;
+//! // After the handshake: which member is it?
+//! let peer = PeerIdentity::proved_by(session.peer_certificates().unwrap_or_default())?;
+//! if peer.marble_type != "frontend" {
+//!     return Err("this service is for the frontend only".into());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This room never reads the clock or the environment (both are arguments), and never logs a parameter's value.
 
 mod activation;

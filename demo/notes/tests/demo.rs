@@ -105,7 +105,7 @@ fn it_shows_what_it_promises_and_leaves_nothing() {
             rest.split_once(wanted).unwrap_or_else(|| panic!("no {wanted:?} in\n{rest}\n\nof\n{page}"));
         rest = after;
     }
-    let long: Vec<_> = page.lines().filter(|line| line.chars().count() > 150).collect();
+    let long: Vec<_> = page.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(long.is_empty(), "lines are short: {long:?}");
     assert!(!page.contains('\u{1b}'), "no colour in a pipe");
     assert_nobody_is_left(folder.path(), "it ended by itself");

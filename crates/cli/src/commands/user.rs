@@ -6,8 +6,8 @@ use clap::Args;
 
 use crate::Failure;
 
-/// Certificate and key of a user: two files, or a PKCS#11 token. The flags may stand before a subcommand, so
-/// [`Login::check`] keeps the rules between them, and not the parser.
+/// Certificate and key of a user: two files, or a PKCS#11 token. The flags may stand before a subcommand, so the rules
+/// between them are checked after parsing.
 #[derive(Debug, Default, Args)]
 pub struct Login {
     /// User certificate (PEM)

@@ -6,13 +6,16 @@ use std::rc::Rc;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::node::{Entry, Node, Value};
+use super::quirks::Quirks;
 use super::{MAX_DEPTH, Position, YamlError, scalar};
 
 pub(super) fn compose(text: &str) -> Result<Node, YamlError> {
     let mut composer = Composer::default();
+    let mut quirks = Quirks::of(text);
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(syntax)?;
+        quirks.check(&event, span)?;
         composer.event(event, position(span))?;
     }
     let start = Position { line: 1, column: 1 };
@@ -27,7 +30,7 @@ fn syntax(error: ScanError) -> YamlError {
     YamlError::new(at, error.info())
 }
 
-fn position(span: Span) -> Position {
+pub(super) fn position(span: Span) -> Position {
     Position { line: span.start.line(), column: span.start.col() + 1 }
 }
 

@@ -10,6 +10,7 @@
 mod compose;
 mod emit;
 mod node;
+mod quirks;
 mod scalar;
 
 pub use marblerun_manifest::Position;

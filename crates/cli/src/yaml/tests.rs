@@ -66,6 +66,30 @@ fn duplicates_and_second_documents_are_refused() {
 }
 
 #[test]
+fn line_breaks_are_one_character_however_they_are_spelled() {
+    let text = "pem: |\n  one\n\n  two\nfold: >-\n  a\n  b\n\n  c\nquoted: \"d\n  e\"\nplain: f\n  g\n";
+    let json = r#"{"fold":"a b\nc","pem":"one\n\ntwo\n","plain":"f g","quoted":"d e"}"#;
+    check(text, Ok(json));
+    check(&text.replace('\n', "\r\n"), Ok(json));
+    check(&text.replace('\n', "\r"), Ok(json));
+}
+
+#[test]
+fn what_go_reads_otherwise_is_refused() {
+    check("pem: |\n  one\n  two", Err("end its last line"));
+    check("a: >\n  one\n  ", Err("end its last line"));
+    check("pem: \"one\"", Ok(r#"{"pem":"one"}"#));
+    check("[a:]", Err("a colon needs a space"));
+    check("{a:}", Err("a colon needs a space"));
+    check("{a: , b: }\n", Ok(r#"{"a":null,"b":null}"#));
+    check("{?a: 1}", Err("question mark"));
+    check("{? a : 1}", Ok(r#"{"a":1}"#));
+    check("a: &b:c\n", Err("anchors"));
+    check("a: &b-c_1 1\nd: '&b:c'\ne: x&y:z\n", Ok(r#"{"a":1,"d":"\u0026b:c","e":"x\u0026y:z"}"#));
+    check(">\ntext\n", Err("mapping"));
+}
+
+#[test]
 fn merge_keys_add_what_is_not_there() {
     check("base: &b {x: 1}\nmore: {<<: *b, z: 2}\n", Ok(r#"{"base":{"x":1},"more":{"x":1,"z":2}}"#));
     check("base: &b {x: 1}\nmore: {<<: *b, x: 2}\n", Err("twice"));

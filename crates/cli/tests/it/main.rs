@@ -8,3 +8,4 @@ mod output;
 mod recovery;
 mod trust;
 mod usage;
+mod yaml;

@@ -3,7 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use http::{Request, StatusCode};
-use hyper::body::Incoming;
 use marblerun_api::rest::{Base64, v1, v2};
 use marblerun_core::{Deployment, Phase, Prepared, Refusal, State};
 use marblerun_manifest::{FeatureGate, MAX_MANIFEST_BYTES};
@@ -14,6 +13,7 @@ use super::routes::{Endpoint, Route, Version};
 use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
+use crate::traffic::Received;
 
 type Answer = Result<Success, Refused>;
 
@@ -24,7 +24,7 @@ const MOST_ENCODED: usize = MAX_MANIFEST_BYTES / 3 * 4 + (64 << 10);
 pub(super) async fn answer(
     coordinator: &Coordinator,
     route: &Route,
-    request: Request<Incoming>,
+    request: Request<Received>,
     peer: Option<PeerCertificate>,
 ) -> Answer {
     let state = coordinator.state();
@@ -87,7 +87,7 @@ async fn set_manifest(
     coordinator: &Coordinator,
     state: &State,
     version: Version,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Answer {
     // Before the body is read: a set manifest is not worth 8 MiB from a stranger.
     if state.deployment().is_some() {

@@ -14,12 +14,12 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use crate::listen::Service;
 use crate::metrics::HttpRequest;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
+use crate::traffic::Received;
 use answer::Refused;
 pub(crate) use endpoints::recovery_secrets;
 pub(crate) use routes::names;
@@ -41,7 +41,7 @@ impl Service for ClientApi {
 
     async fn answer(
         &self,
-        request: Request<Incoming>,
+        request: Request<Received>,
         peer: Option<PeerCertificate>,
     ) -> Response<Self::Body> {
         let Some(route) = routes::find(request.method(), request.uri().path()) else {
@@ -55,7 +55,7 @@ impl ClientApi {
     async fn measured(
         &self,
         route: &Route,
-        request: Request<Incoming>,
+        request: Request<Received>,
         peer: Option<PeerCertificate>,
     ) -> Response<Full<Bytes>> {
         let begun = Instant::now();
@@ -66,7 +66,7 @@ impl ClientApi {
             Ok(success) => success.response(),
             Err(refused) => refused.response(route.version),
         };
-        under_way.dec();
+        drop(under_way);
         self.0.metrics().http_ended(HttpRequest {
             path: route.path,
             method: route.method,

@@ -104,6 +104,10 @@ impl Source for MarbleSecrets<'_> {
         self.deployment.manifest.secrets.keys().map(String::as_str).collect()
     }
 
+    fn count(&self, _: Generation) -> usize {
+        self.deployment.manifest.secrets.len()
+    }
+
     fn meta(&self, _: Generation, name: &str) -> Option<Meta> {
         let secret = self.deployment.manifest.secrets.get(name)?;
         Some(Meta { kind: secret.kind, shared: secret.shared, user_defined: secret.user_defined })
@@ -114,7 +118,8 @@ impl Source for MarbleSecrets<'_> {
     }
 
     fn valid_days(&self, _: Generation, name: &str) -> u32 {
-        match self.deployment.manifest.secrets.get(name).map(|secret| secret.certificate.validity) {
+        let secret = self.deployment.manifest.secrets.get(name).filter(|secret| secret.kind.is_certificate());
+        match secret.map(|secret| secret.certificate.validity) {
             Some(Validity::Days(days)) => days,
             Some(Validity::Until(_)) | None => 0,
         }

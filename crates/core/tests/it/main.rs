@@ -11,5 +11,6 @@ mod certificates;
 mod costs;
 mod facts;
 mod go;
+mod lifecycle;
 mod openssl;
 mod secrets;

@@ -7,12 +7,13 @@ use zeroize::Zeroizing;
 
 use super::parameters::Target;
 use super::{Check, Place, Secrets};
-use crate::model::{Parameter, Secret, SecretKind};
+use crate::model::{Parameter, Secret, SecretKind, Validity};
 use crate::template::{Generation, Meta, Part, Reserved, Source};
 
-/// Most bytes that all templates of a manifest may produce together when they are tried. One template may
-/// produce 16 MiB, but ten thousand of them must not keep the Coordinator busy for hours.
-const MAX_TRIAL_BYTES: usize = 256 << 20;
+/// Most steps that all templates of a manifest may take together when they are tried: twenty times what one may
+/// take, and far more than ten thousand honest ones. Without it a manifest full of templates that each stay just
+/// below their own limit would keep the Coordinator busy for hours.
+const MAX_WORK: usize = 20_000_000;
 
 /// A certificate with two values of everything that a template may read, self-signed by a key that was thrown
 /// away at once. It vouches for nothing and leaves this module only into renderings that are dropped.
@@ -21,7 +22,7 @@ const CERTIFICATE: &[u8] = include_bytes!("dummy.der");
 /// Tries templates until the budget of work is used up.
 pub(super) struct Trial<'a> {
     values: Option<Dummies<'a>>,
-    left: usize,
+    work: usize,
 }
 
 impl<'a> Trial<'a> {
@@ -29,7 +30,7 @@ impl<'a> Trial<'a> {
     /// they say about it could only be noise.
     pub(super) fn new(secrets: &'a Secrets) -> Self {
         let values = secrets.values().all(Option::is_some).then_some(Dummies(secrets));
-        Self { values, left: MAX_TRIAL_BYTES }
+        Self { values, work: 0 }
     }
 
     pub(super) fn render(
@@ -43,18 +44,14 @@ impl<'a> Trial<'a> {
         if check.errors.is_full() {
             return;
         }
-        if self.left == 0 {
+        if self.work > MAX_WORK {
             let message =
-                format!("the manifest's templates produce more than {MAX_TRIAL_BYTES} bytes together");
+                format!("the manifest's templates do too much work together (the limit is {MAX_WORK} steps)");
             return check.error(place, message);
         }
-        match template.render(values) {
-            Ok(output) => {
-                self.left = self.left.saturating_sub(output.len());
-                if !target.admits(&output) {
-                    check.error(place, "contains NUL, which a variable or an argument cannot hold");
-                }
-            }
+        match template.render_counting(values, &mut self.work) {
+            Ok(output) if target.admits(&output) => {}
+            Ok(_) => check.error(place, "contains NUL, which a variable or an argument cannot hold"),
             Err(error) => check.error(place, error.to_string()),
         }
     }
@@ -74,6 +71,10 @@ impl Source for Dummies<'_> {
         self.0.keys().map(String::as_str).collect()
     }
 
+    fn count(&self, _: Generation) -> usize {
+        self.0.len()
+    }
+
     fn meta(&self, _: Generation, name: &str) -> Option<Meta> {
         let secret = self.definition(name)?;
         Some(Meta { kind: secret.kind, shared: secret.shared, user_defined: secret.user_defined })
@@ -87,6 +88,14 @@ impl Source for Dummies<'_> {
             (_, Part::Cert) => CERTIFICATE.to_vec(),
             _ => b"dummy".to_vec(),
         }))
+    }
+
+    fn valid_days(&self, _: Generation, name: &str) -> u32 {
+        let secret = self.definition(name).filter(|secret| secret.kind.is_certificate());
+        match secret.map(|secret| secret.certificate.validity) {
+            Some(Validity::Days(days)) => days,
+            _ => 0,
+        }
     }
 
     fn reserved(&self, which: Reserved, part: Part) -> Zeroizing<Vec<u8>> {

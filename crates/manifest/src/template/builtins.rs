@@ -74,7 +74,7 @@ pub(super) fn truth(value: &Value, source: &dyn Source) -> Result<bool, String> 
         Value::Float(number) => *number != 0.0,
         Value::Text(bytes) => !bytes.is_empty(),
         Value::List(items) => !items.is_empty(),
-        Value::Secrets(generation) => !source.names(*generation).is_empty(),
+        Value::Secrets(generation) => source.count(*generation) > 0,
         Value::Part(handle, part) if !is_generated(handle) => !part_bytes(source, handle, *part)?.is_empty(),
         _ => true,
     })
@@ -100,7 +100,7 @@ fn length(value: &Value, source: &dyn Source) -> Result<i64, String> {
     let length = match value {
         Value::Text(bytes) => bytes.len(),
         Value::List(items) => items.len(),
-        Value::Secrets(generation) => source.names(*generation).len(),
+        Value::Secrets(generation) => source.count(*generation),
         Value::Part(handle, part) if *part != super::Part::Cert => part_bytes(source, handle, *part)?.len(),
         Value::Missing(_) | Value::Zero => return Err(value.unprintable()),
         other => return Err(format!("len of {}", other.kind())),

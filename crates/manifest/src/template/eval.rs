@@ -15,6 +15,8 @@ pub(super) const MAX_OUTPUT: usize = 16 << 20;
 const MAX_STEPS: usize = 1_000_000;
 /// Most bytes made by functions over one rendering.
 const MAX_MADE: usize = 64 << 20;
+/// Bytes that cost about as much as a step.
+const BYTES_PER_STEP: usize = 64;
 /// Deepest nesting of control structures, parentheses and called templates together.
 const MAX_DEPTH: usize = 256;
 /// Steps that asking the source counts for.
@@ -22,7 +24,7 @@ const SOURCE_STEPS: usize = 20;
 /// Bytes that reading a certificate counts for: it is parsed anew each time.
 const CERTIFICATE_BYTES: usize = 4096;
 
-/// Renders.
+/// Renders, and adds to `work` the steps that it took, failed or not.
 ///
 /// # Errors
 /// What could not be evaluated, and where.
@@ -30,6 +32,7 @@ pub(super) fn render(
     program: &Program,
     dialect: Dialect,
     source: &dyn Source,
+    work: &mut usize,
 ) -> Result<Zeroizing<Vec<u8>>, Fail> {
     let mut eval = Eval {
         program,
@@ -41,8 +44,10 @@ pub(super) fn render(
         made: MAX_MADE,
         depth: 0,
     };
-    eval.list(&Value::Root, &program.main)?;
-    Ok(eval.out.finish())
+    let flow = eval.list(&Value::Root, &program.main);
+    let made = MAX_MADE - eval.made + eval.out.len();
+    *work = work.saturating_add(MAX_STEPS - eval.steps + made / BYTES_PER_STEP);
+    flow.map(|_| eval.out.finish())
 }
 
 struct Eval<'a> {

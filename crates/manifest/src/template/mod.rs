@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// Which functions a template may call (`compat` section 5).
+/// Which functions a template may call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// `pem hex raw base64`.
@@ -104,6 +104,11 @@ pub struct Meta {
 pub trait Source {
     /// Names of all secrets of a generation.
     fn names(&self, generation: Generation) -> BTreeSet<&str>;
+    /// How many secrets a generation has. A loop may ask for it often, so a source of many secrets should answer
+    /// without collecting their names.
+    fn count(&self, generation: Generation) -> usize {
+        self.names(generation).len()
+    }
     /// Kind of a secret; `None` if there is none of that name.
     fn meta(&self, generation: Generation, name: &str) -> Option<Meta>;
     /// The bytes of a part of a secret. Empty bytes mean that the secret has no such part.
@@ -191,7 +196,20 @@ impl Template {
     /// # Errors
     /// What could not be evaluated and where; an exceeded limit; a missing secret.
     pub fn render(&self, source: &dyn Source) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
+        self.render_counting(source, &mut 0)
+    }
+
+    /// Like [`Template::render`]; adds to `work` the steps that it took, failed or not, so that a caller can
+    /// bound many renderings together.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_counting(
+        &self,
+        source: &dyn Source,
+        work: &mut usize,
+    ) -> Result<Zeroizing<Vec<u8>>, TemplateError> {
         let Plan { program, dialect, .. } = &*self.0;
-        eval::render(program, *dialect, source).map_err(|fail| TemplateError::at(&program.source, fail))
+        eval::render(program, *dialect, source, work).map_err(|fail| TemplateError::at(&program.source, fail))
     }
 }

@@ -37,6 +37,16 @@ fn refused_at_once() {
     check("one key again and again", &format!("{{{twice}\"x\":0}}"), "more than 500000 values");
 }
 
+/// Each template stays below its own limit; together they would take minutes.
+#[test]
+fn costly_templates() {
+    let files: Vec<String> =
+        (0..5000).map(|i| format!("\"/{i}\":\"{{{{range 300000}}}}{{{{end}}}}\"")).collect();
+    let files = files.join(",");
+    let text = format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{{files}}}}}}}}}}}");
+    check("templates", &text, "the manifest's templates do too much work together");
+}
+
 #[test]
 fn the_list_of_findings_is_short() {
     let marbles: String = (1..MAX_ENTRIES).fold(String::new(), |mut text, i| {
@@ -44,6 +54,19 @@ fn the_list_of_findings_is_short() {
         text
     });
     check("wrong marbles", &format!("{{\"Marbles\":{{{marbles}\"z\":{{}}}}}}"), "unknown key");
+}
+
+/// Asking a crowd of secrets whether it is one must not cost as much as listing it.
+#[test]
+fn a_crowd_of_secrets_asked_in_a_loop() {
+    let secrets: Vec<String> =
+        (1..MAX_ENTRIES).map(|i| format!("\"s{i}\":{{\"Type\":\"symmetric-key\",\"Size\":128}}")).collect();
+    let template = "{{range 40000}}{{if $.Secrets}}{{len $.Secrets}}{{end}}{{end}}";
+    let text = format!(
+        "{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}},\"Secrets\":{{{}}}}}",
+        secrets.join(",")
+    );
+    check("crowd", &text, "a manifest needs at least one package");
 }
 
 /// As many values as are allowed, each as costly as possible to keep.

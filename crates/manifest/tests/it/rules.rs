@@ -364,6 +364,45 @@ fn secrets() {
 }
 
 #[test]
+fn templates() {
+    let file = |text: &str| json!({"Marbles": {"press": {"Parameters": {"Files": {"/f": text}}}}});
+    let place = &Errors(&["Marbles.press.Parameters.Files./f: line 1, column "]);
+    let refused = [
+        "{{",
+        "{{ hex .Secrets.malt }}",
+        "{{ string .Secrets.note }}",
+        "{{ .Secrets.note }}",
+        "{{ .Marblerun.RootCA }}",
+    ];
+    refused.iter().for_each(|text| check(text, &patched(&file(text)), place));
+    let accepted = [
+        "{{ hex .Secrets.own }}",
+        "{{ index .Secrets.crate.Cert.DNSNames 0 }}",
+        "{{ pem .MarbleRun.MarbleCert.Private }}",
+    ];
+    accepted.iter().for_each(|text| check(text, &patched(&file(text)), &Warnings(&[])));
+    let mut broken = file("{{ hex .Secrets.own }}");
+    super::merge(&mut broken, &json!({"Secrets": {"own": {"Size": 7}}}));
+    check("a broken secret is reported once", &patched(&broken), &Errors(&["Secrets.own.Size: is 7"]));
+}
+
+#[test]
+fn what_a_marble_uses() {
+    let patch = json!({
+        "Marbles": {"press": {"TLS": ["t"], "Parameters": {
+            "Files": {"/f": "{{ hex .Secrets.own }}"},
+            "Env": {"OLD": "{{ hex .Previous.Secrets.yeast }}"},
+            "Argv": ["{{ hex .Secrets.note }}", {"Data": "{{ base64 .Secrets.yeast }}"}],
+        }}},
+        "TLS": {"t": {"Incoming": [{"Port": "1", "Cert": "crate", "DisableClientAuth": true}]}},
+    });
+    let uses = parse(&patched(&patch)).unwrap().manifest.marbles["press"].uses.clone();
+    assert_eq!(uses.secrets.iter().map(String::as_str).collect::<Vec<_>>(), ["crate", "own", "yeast"]);
+    assert_eq!(uses.previous.iter().map(String::as_str).collect::<Vec<_>>(), ["yeast"]);
+    assert!(!uses.any);
+}
+
+#[test]
 fn users_and_recovery_keys() {
     let alice = pem("alice", "cert");
     let safe = pem("safe-one", "public");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use marblerun_api::client::ManifestTaken;
+use marblerun_api::client::{ClientError, ManifestTaken};
 use marblerun_api::rest::v2::RecoverySecrets;
 
 use crate::document::Document;
@@ -32,7 +32,8 @@ impl Set {
         let recovery_file = self.open_recovery_file()?;
         let coordinator = trust::verified(&self.addr, context).await?;
         console::note(&format!("Manifest signature: {}", document.fingerprint()));
-        let taken = coordinator.client.set_manifest(document.json()).await?;
+        let taken =
+            coordinator.client.set_manifest(document.json()).await.inspect_err(explain_lost_answer)?;
         console::note("Manifest successfully set");
         if let Some(message) = &taken.message {
             console::warn(message);
@@ -50,6 +51,16 @@ impl Set {
             source,
         };
         PendingFile::create(path).map(Some).map_err(failed)
+    }
+}
+
+/// Without an answer nobody knows whether the manifest was set, and its recovery secrets are given only once.
+fn explain_lost_answer(error: &ClientError) {
+    if matches!(error, ClientError::Interrupted { .. } | ClientError::TimedOut { .. }) {
+        console::warn(
+            "the manifest may have been set all the same: look with `marblerun status`. If it was, and it has recovery \
+             keys, their secrets were in the answer that got lost",
+        );
     }
 }
 

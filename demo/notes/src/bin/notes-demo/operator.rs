@@ -26,12 +26,12 @@ impl Operator {
         format!("marblerun {}", self.with_address(arguments).join(" "))
     }
 
-    /// Its output.
-    pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    /// Runs it; results are on its standard output, remarks on its standard error.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> anyhow::Result<Finished> {
         let mut command = command(&self.program);
         command.args(self.with_address(arguments)).current_dir(&self.folder);
         command.env("HOME", &self.folder).env("XDG_CONFIG_HOME", &self.folder);
-        Finished::of("marblerun", &mut command).await?.output(&self.shown(arguments))
+        Finished::of("marblerun", &mut command).await?.successful(&self.shown(arguments))
     }
 
     /// `ADDRESS` stands for the Coordinator's.

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-/// Text is wrapped to this many columns.
-const WIDTH: usize = 88;
+/// Lines are at most this long, margins included: what every terminal has.
+const WIDTH: usize = 79;
 
 /// Prints to standard output. Fails when nobody reads any more, which ends the demo.
 pub(crate) struct Page {
@@ -35,16 +35,24 @@ impl Page {
         self.line(&self.paint("1;36", &head))
     }
 
-    /// What the reader could type.
+    /// What the reader could type. A long one is broken where it has line breaks, else where it has spaces.
     pub(crate) fn command(&mut self, command: &str) -> io::Result<()> {
-        let prompt = self.paint("2", "$");
-        self.line(&format!("    {prompt} {}", self.paint("1", command)))
+        let lines: Vec<_> =
+            command.lines().flat_map(|line| fitting(line, WIDTH - "    $  \\".len())).collect();
+        for (index, line) in lines.iter().enumerate() {
+            let before = if index == 0 { self.paint("2", "$") } else { "   ".into() };
+            let after = if index + 1 < lines.len() { " \\" } else { "" };
+            self.line(&format!("    {before} {}{after}", self.paint("1", line)))?;
+        }
+        Ok(())
     }
 
     /// What it printed, line by line; only lines that are too long are wrapped.
     pub(crate) fn output(&mut self, text: &str) -> io::Result<()> {
+        let indent = "      ";
         let lines = text.lines().filter(|line| !line.is_empty());
-        lines.flat_map(fitting).try_for_each(|line| self.line(&format!("      {line}")))
+        let lines = lines.flat_map(|line| fitting(line, WIDTH - indent.len()));
+        lines.into_iter().try_for_each(|line| self.line(&format!("{indent}{line}")))
     }
 
     /// Something that was just seen to be so.
@@ -81,8 +89,9 @@ impl Page {
     }
 }
 
-fn fitting(line: &str) -> Vec<String> {
-    if line.chars().count() <= WIDTH { vec![line.to_owned()] } else { wrap(line, WIDTH) }
+/// As it stands if it is short enough: its spaces may mean something.
+fn fitting(line: &str, width: usize) -> Vec<String> {
+    if line.chars().count() <= width { vec![line.to_owned()] } else { wrap(line, width) }
 }
 
 /// Breaks at spaces, so that no line is longer than `width` unless a word is.

@@ -17,8 +17,8 @@ use crate::tether;
 /// For whatever a child has to do, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A killed process is gone in far less.
-const REAP_POLLS: usize = 2000;
+/// A process that was told to end is gone in far less: 5 s.
+const REAP_POLLS: usize = 5000;
 
 /// This program as it runs, also if cargo has put a newer one in its place.
 const MYSELF: &str = "/proc/self/exe";
@@ -60,10 +60,20 @@ impl Process {
         id
     }
 
+    /// Asks the group to end, as Ctrl-C would, so that it can remove its temporary files.
+    fn interrupt(&mut self) {
+        self.signal(Signal::INT);
+    }
+
     fn end(&mut self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Signals the group and waits until its leader is gone. Nothing happens if it is already.
+    fn signal(&mut self, signal: Signal) {
         let Some(id) = self.child.id() else { return };
         if let Some(group) = i32::try_from(id).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
+            let _ = kill_process_group(group, signal);
         }
         for _ in 0..REAP_POLLS {
             if !matches!(self.child.try_wait(), Ok(None)) {
@@ -71,6 +81,15 @@ impl Process {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+}
+
+/// A child that is asked to end before it is killed: compilers and linkers have temporary files.
+pub(crate) struct Courteous(pub(crate) Process);
+
+impl Drop for Courteous {
+    fn drop(&mut self) {
+        self.0.interrupt();
     }
 }
 
@@ -134,9 +153,9 @@ impl Finished {
         Ok(Self { success: status.success(), stdout: read(&out)?, stderr: read(&err)? })
     }
 
-    /// Its output, if it succeeded.
-    pub(crate) fn output(self, name: &str) -> anyhow::Result<String> {
-        if self.success { Ok(self.stdout) } else { bail!("{name} failed:\n{}{}", self.stdout, self.stderr) }
+    /// Itself, if it succeeded.
+    pub(crate) fn successful(self, name: &str) -> anyhow::Result<Self> {
+        if self.success { Ok(self) } else { bail!("{name} failed:\n{}{}", self.stdout, self.stderr) }
     }
 }
 

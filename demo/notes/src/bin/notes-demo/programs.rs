@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 
-use crate::process::{Process, command};
+use crate::process::{Courteous, Process, command};
 
 const PACKAGES: [&str; 4] =
     ["marblerun-coordinator", "marblerun-cli", "marblerun-marble", "marblerun-demo-notes"];
@@ -26,7 +26,7 @@ impl Programs {
     pub(crate) fn build_command(&self) -> String {
         let profile =
             if self.profile() == "dev" { String::new() } else { format!(" --profile {}", self.profile()) };
-        format!("cargo build{profile} --bins --package {}", PACKAGES.join(" --package "))
+        format!("cargo build{profile} --bins --package={}", PACKAGES.join(" --package="))
     }
 
     /// Lets cargo build what is not built yet. Its progress goes to standard error, as always.
@@ -39,7 +39,8 @@ impl Programs {
         command.arg("--manifest-path").arg(repository().join("Cargo.toml"));
         command.arg("--target-dir").arg(self.folder.parent().unwrap_or(&self.folder));
         command.stdout(Stdio::null());
-        if !Process::start("cargo", &mut command)?.wait().await?.success() {
+        let mut cargo = Courteous(Process::start("cargo", &mut command)?);
+        if !cargo.0.wait().await?.success() {
             bail!("cargo could not build the programs; its messages are above");
         }
         Ok(())

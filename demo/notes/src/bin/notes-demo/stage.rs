@@ -61,7 +61,7 @@ impl Stage {
         let mut command = command(self.programs.path("marblerun-coordinator"));
         command.current_dir(&folder).stdout(open(&log)?).stderr(open(&log)?);
         command
-            .env("OE_SIMULATION", "1")
+            .arg("--simulation")
             .env("EDG_COORDINATOR_CLIENT_ADDR", format!("127.0.0.1:{}", self.client_port))
             .env("EDG_COORDINATOR_MESH_ADDR", format!("127.0.0.1:{}", self.mesh_port))
             .env("EDG_COORDINATOR_SEAL_DIR", folder.join("state"));
@@ -97,7 +97,7 @@ impl Stage {
     pub(crate) async fn run_client(&self, port: u16, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = self.premain("notes-client", "client", "uuid")?;
         command.arg("notes-client").args(arguments).env("NOTES_SERVER", format!("localhost:{port}"));
-        Finished::of("the client", &mut command).await?.output("notes-client")
+        Ok(Finished::of("the client", &mut command).await?.successful("notes-client")?.stdout)
     }
 
     /// The premain for a marble of this type. `PATH` begins with the built programs: the manifest says
@@ -111,11 +111,8 @@ impl Stage {
         command
             .current_dir(self.folder(folder)?)
             .env("PATH", std::env::join_paths(folders)?)
-            .env("OE_SIMULATION", "1")
-            .env("EDG_MARBLE_COORDINATOR_ADDR", format!("localhost:{}", self.mesh_port))
-            .env("EDG_MARBLE_TYPE", marble_type)
-            .env("EDG_MARBLE_UUID_FILE", uuid_file)
-            .env("EDG_MARBLE_ACTIVATION_TIMEOUT", "30s");
+            .args(["--simulation", "--type", marble_type, "--uuid-file", uuid_file, "--timeout", "30s"])
+            .env("EDG_MARBLE_COORDINATOR_ADDR", format!("localhost:{}", self.mesh_port));
         Ok(command)
     }
 }
