@@ -90,11 +90,11 @@ pub enum LedgerError {
         here: String,
     },
     /// The journal does not verify.
-    #[error("{0}. Restore sealed_data from a backup, or move it away to start anew")]
-    Journal(#[from] JournalError),
+    #[error("{0}. Restore sealed_data from a backup, or move it and sealed_key away to start anew")]
+    Journal(JournalError),
     /// A record is not understood.
     #[error("{0}. Start the version that wrote it, or restore an older backup")]
-    Replay(#[from] ReplayError),
+    Replay(ReplayError),
     /// The TEE gives no sealing key.
     #[error(transparent)]
     Tee(#[from] TeeError),
@@ -104,6 +104,20 @@ pub enum LedgerError {
     /// A commit without a deployment: a bug of ours.
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+// Not as sources: their text stands in the message, and whoever prints the chain would print it twice.
+
+impl From<JournalError> for LedgerError {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+impl From<ReplayError> for LedgerError {
+    fn from(error: ReplayError) -> Self {
+        Self::Replay(error)
+    }
 }
 
 impl Ledger {
