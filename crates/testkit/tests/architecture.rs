@@ -1,9 +1,9 @@
 //! ARCHITECTURE.md says which room may know which, and what must hold everywhere. This test reads the workspace and
-//! holds it against that.
+//! holds it against that; and the documents, that what they name exists.
 #![allow(clippy::unwrap_used, reason = "a test: what is not as expected fails it")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who may know whom. The same table stands in ARCHITECTURE.md.
@@ -94,6 +94,47 @@ fn architecture_md_shows_the_same_arrows() {
     }
 }
 
+#[test]
+fn threats_md_names_tests_that_exist() {
+    let text = read("docs/threats.md");
+    let mut named = 0;
+    for paragraph in text.split("\n\n").filter(|paragraph| paragraph.starts_with("Tests:")) {
+        let mut file = "";
+        for name in paragraph.split('`').skip(1).step_by(2) {
+            let there = if name.ends_with(".rs") {
+                file = name;
+                root().join("crates").join(name).is_file()
+            } else if name.ends_with(".json") {
+                root().join("testdata/golden/api").join(name).is_file()
+            } else {
+                named += 1;
+                read(&format!("crates/{file}")).contains(&format!("fn {name}("))
+            };
+            assert!(there, "docs/threats.md names {name} (of {file}), which does not exist");
+        }
+    }
+    assert!(named > 50, "only {named} tests were found in docs/threats.md");
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for document in documents() {
+        let folder = document.parent().unwrap();
+        let text = std::fs::read_to_string(&document).unwrap();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let (path, anchor) = target.split_once('#').unwrap_or((target, ""));
+            if path.contains("://") {
+                continue;
+            }
+            let led = if path.is_empty() { document.clone() } else { folder.join(path) };
+            assert!(led.exists(), "{} links to {target}, which does not exist", document.display());
+            let there =
+                anchor.is_empty() || anchors(&std::fs::read_to_string(&led).unwrap()).contains(anchor);
+            assert!(there, "{} links to {target}, which has no such heading", document.display());
+        }
+    }
+}
+
 fn room(package: &str) -> Option<&str> {
     package.strip_prefix("marblerun-")
 }
@@ -125,4 +166,28 @@ fn package(json: &serde_json::Value) -> Package {
         normal: of_kind(None),
         dev: of_kind(Some("dev")),
     }
+}
+
+/// Every Markdown file that speaks of the whole or of a room.
+fn documents() -> Vec<PathBuf> {
+    let mut folders = vec![root().to_path_buf(), root().join("docs"), root().join("demo/notes")];
+    folders.extend(entries(&root().join("crates")));
+    let files = folders.iter().flat_map(|folder| entries(folder));
+    files.filter(|file| file.extension().is_some_and(|ending| ending == "md")).collect()
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// The anchors that a Markdown renderer makes of headings: lower case, hyphens for spaces, no punctuation.
+fn anchors(markdown: &str) -> BTreeSet<String> {
+    let headings = markdown.lines().filter(|line| line.starts_with('#'));
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '_' | ' ');
+    let anchor = |line: &str| line.trim_start_matches('#').trim().chars().filter(kept).collect::<String>();
+    headings.map(|line| anchor(line).to_lowercase().replace(' ', "-")).collect()
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_default()
 }
