@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 /// The folder `sub` of the recorded answers: below `MARBLERUN_GOLDEN` if that is set, else in this repository.
 ///
-/// A missing folder is `None`, said aloud.
+/// A relative path starts at the repository. A missing folder is `None`, said aloud.
 pub fn folder(sub: &str) -> Option<PathBuf> {
     #[allow(clippy::disallowed_methods, reason = "tests read their own environment")]
-    let root = std::env::var_os("MARBLERUN_GOLDEN")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/golden"), PathBuf::from);
-    let folder = root.join(sub);
+    let root = std::env::var_os("MARBLERUN_GOLDEN").unwrap_or_else(|| "testdata/golden".into());
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = repository.join(PathBuf::from(root)).join(sub);
     if folder.is_dir() {
         return Some(folder);
     }
