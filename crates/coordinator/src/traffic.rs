@@ -3,12 +3,21 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::connections::Exchange;
+
+/// Bytes of an unwanted body that are read at most.
+const MOST_DISCARDED: usize = 64 << 10;
+/// Longest time for them.
+const DISCARD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Any reason why a body breaks off.
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -16,7 +25,7 @@ pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// The body of a request.
 #[derive(Debug)]
 pub(crate) struct Received {
-    inner: Incoming,
+    inner: Option<Incoming>,
     exchange: Arc<Exchange>,
 }
 
@@ -38,14 +47,14 @@ impl Received {
         if inner.is_end_stream() {
             exchange.received();
         }
-        Self { inner, exchange }
+        Self { inner: Some(inner), exchange }
     }
 
     fn count(&self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, BodyError> {
         if !self.exchange.hold(frame.data_ref().map_or(0, Bytes::len)) {
             return Err(NoRoom.into());
         }
-        if self.inner.is_end_stream() {
+        if self.is_end_stream() {
             self.exchange.received();
         }
         Ok(frame)
@@ -60,7 +69,8 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Poll::Ready(match ready!(Pin::new(&mut self.inner).poll_frame(context)) {
+        let Some(inner) = &mut self.inner else { return Poll::Ready(None) };
+        Poll::Ready(match ready!(Pin::new(inner).poll_frame(context)) {
             Some(Ok(frame)) => Some(self.count(frame)),
             Some(Err(error)) => Some(Err(error.into())),
             None => {
@@ -71,18 +81,34 @@ impl Body for Received {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map(Body::size_hint).unwrap_or_default()
     }
 }
 
-/// Whoever drops a body before its end wants no more of it.
+/// Whoever drops a body before its end wants no more of it. A small rest is read all the same: many clients take an
+/// answer that comes before they have sent everything for a broken connection.
 impl Drop for Received {
     fn drop(&mut self) {
         self.exchange.received();
+        let unread = self.inner.take().filter(|inner| !inner.is_end_stream());
+        if let (Some(rest), Ok(runtime)) = (unread, Handle::try_current()) {
+            runtime.spawn(timeout(DISCARD_WITHIN, discard(rest, Arc::clone(&self.exchange))));
+        }
+    }
+}
+
+async fn discard(mut rest: Incoming, exchange: Arc<Exchange>) {
+    let mut discarded = 0;
+    while let Some(Ok(frame)) = rest.frame().await {
+        discarded += frame.data_ref().map_or(0, Bytes::len);
+        if discarded > MOST_DISCARDED {
+            return;
+        }
+        exchange.moved();
     }
 }
 
