@@ -14,6 +14,8 @@ use tokio::time::timeout;
 
 use crate::connections::Exchange;
 
+/// Bytes of an answer that are handed on at once.
+const PIECE: usize = 64 << 10;
 /// Bytes of an unwanted body that are read at most.
 const MOST_DISCARDED: usize = 64 << 10;
 /// Longest time for them.
@@ -29,10 +31,14 @@ pub(crate) struct Received {
     exchange: Arc<Exchange>,
 }
 
-/// The body of an answer.
+/// The body of an answer, in pieces: what was handed on is out of our hands, and what was not is still counted.
 #[derive(Debug)]
 pub(crate) struct Sent<B> {
     inner: B,
+    /// Taken from `inner`, not handed on yet.
+    rest: Bytes,
+    /// Bytes that are counted but did not come from `inner` yet.
+    announced: usize,
     exchange: Arc<Exchange>,
 }
 
@@ -112,33 +118,62 @@ async fn discard(mut rest: Incoming, exchange: Arc<Exchange>) {
     }
 }
 
-impl<B: Body> Sent<B> {
-    /// Counts `inner` for `exchange`, whose work is done. An answer of unknown length counts with what is known.
+impl<B: Body<Data = Bytes>> Sent<B> {
+    /// Counts `inner` for `exchange`, whose work is done.
     pub(crate) fn new(inner: B, exchange: Arc<Exchange>) -> Self {
         exchange.answered();
+        let announced = usize::try_from(inner.size_hint().lower()).unwrap_or(usize::MAX);
         // Without room the connection is closed, and the answer with it.
-        let _ = exchange.hold(usize::try_from(inner.size_hint().lower()).unwrap_or(usize::MAX));
-        Self { inner, exchange }
+        let _ = exchange.hold(announced);
+        Self { inner, rest: Bytes::new(), announced, exchange }
+    }
+
+    fn count(&mut self, data: Bytes) {
+        let unannounced = data.len().saturating_sub(self.announced);
+        self.announced = self.announced.saturating_sub(data.len());
+        let _ = self.exchange.hold(unannounced);
+        self.rest = data;
+    }
+
+    fn piece(&mut self) -> Frame<Bytes> {
+        self.exchange.moved();
+        Frame::data(self.rest.split_to(self.rest.len().min(PIECE)))
     }
 }
 
-impl<B: Body + Unpin> Body for Sent<B> {
-    type Data = B::Data;
+impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
+    type Data = Bytes;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        self.exchange.moved();
-        Pin::new(&mut self.inner).poll_frame(context)
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.piece())));
+        }
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        Poll::Ready(match frame.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => {
+                self.count(data);
+                Some(Ok(self.piece()))
+            }
+            Some(Ok(Err(trailers))) => Some(Ok(trailers)),
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let (mut hint, rest) = (self.inner.size_hint(), self.rest.len() as u64);
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
     }
 }
