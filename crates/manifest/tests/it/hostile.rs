@@ -100,3 +100,16 @@ fn ten_thousand_entries_are_accepted() {
     assert_eq!(checked.manifest.marbles.len(), MAX_ENTRIES);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
+
+/// Looking for one variable among very many must not cost more than the step that it counts for.
+#[test]
+fn a_crowd_of_variables_asked_again_and_again() {
+    let declared = |count| format!("{{{{$z:=1}}}}{}", "{{$a:=1}}".repeat(count));
+    let file = |template: &str| {
+        format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}}}}")
+    };
+    let crowd = declared(60_000) + &"{{$z}}".repeat(60_000);
+    check("many variables", &file(&crowd), "line 1, column 2298: more than 256 variables at one place");
+    let busy = declared(200) + "{{range 900000}}{{$z}}{{end}}";
+    check("busy variables", &file(&busy), "line 1, column 1828: the template does too much work");
+}
