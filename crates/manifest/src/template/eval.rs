@@ -182,6 +182,8 @@ impl<'a> Eval<'a> {
             }
             Value::Secrets(generation) => {
                 let source = self.source;
+                // The names are collected before the first round, which may be the last.
+                self.spend(at, source.count(*generation))?;
                 for name in source.names(*generation) {
                     ran = true;
                     let value =
@@ -215,7 +217,9 @@ impl<'a> Eval<'a> {
         Ok(flow)
     }
 
+    /// Counts as work even if the template is empty: calls can double with each template that calls another twice.
     fn call(&mut self, dot: &Value, call: &'a Call) -> Result<(), Fail> {
+        self.spend(call.at, 1)?;
         let program = self.program;
         let Some(nodes) = program.named.get(&call.name) else {
             return Err(Fail::new(call.at, format!("template {:?} is not defined", call.name)));
