@@ -15,6 +15,8 @@ use super::{Dialect, Fail, literal};
 const MAX_DEPTH: usize = 100;
 /// Most operands and actions in one template.
 const MAX_NODES: usize = 200_000;
+/// Most variables that are visible at one place: each use of one looks through them.
+const MAX_VARIABLES: usize = 256;
 
 /// Parses a template.
 ///
@@ -270,9 +272,17 @@ impl<'a> Parser<'a> {
             }
         }
         if !assigns {
-            self.scope.variables.extend(variables.iter().cloned());
+            self.declare(at, &variables)?;
         }
         Ok(Pipe { at, variables: variables.into(), assigns, commands: commands.into() })
+    }
+
+    fn declare(&mut self, at: usize, variables: &[Arc<str>]) -> Result<(), Fail> {
+        if self.scope.variables.len() + variables.len() > MAX_VARIABLES {
+            return Err(Fail::new(at, format!("more than {MAX_VARIABLES} variables at one place")));
+        }
+        self.scope.variables.extend(variables.iter().cloned());
+        Ok(())
     }
 
     /// `$x :=`, `$x =` or, in a range, `$i, $x :=` if they stand here.

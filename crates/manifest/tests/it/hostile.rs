@@ -61,12 +61,16 @@ fn the_list_of_findings_is_short() {
 fn a_crowd_of_secrets_asked_in_a_loop() {
     let secrets: Vec<String> =
         (1..MAX_ENTRIES).map(|i| format!("\"s{i}\":{{\"Type\":\"symmetric-key\",\"Size\":128}}")).collect();
-    let template = "{{range 40000}}{{if $.Secrets}}{{len $.Secrets}}{{end}}{{end}}";
-    let text = format!(
-        "{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}},\"Secrets\":{{{}}}}}",
-        secrets.join(",")
-    );
-    check("crowd", &text, "a manifest needs at least one package");
+    let manifest = |template: &str| {
+        let secrets = secrets.join(",");
+        format!(
+            "{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}},\"Secrets\":{{{secrets}}}}}"
+        )
+    };
+    let counted = manifest("{{range 40000}}{{if $.Secrets}}{{len $.Secrets}}{{end}}{{end}}");
+    check("counted", &counted, "a manifest needs at least one package");
+    let listed = manifest("{{range 100000}}{{range $.Secrets}}{{break}}{{end}}{{end}}");
+    check("listed", &listed, "line 1, column 25: the template does too much work");
 }
 
 /// As many values as are allowed, each as costly as possible to keep.
@@ -99,4 +103,34 @@ fn ten_thousand_entries_are_accepted() {
     let checked = parse(&text).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(checked.manifest.marbles.len(), MAX_ENTRIES);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+/// Looking for one variable among very many must not cost more than the step that it counts for.
+#[test]
+fn a_crowd_of_variables_asked_again_and_again() {
+    let declared = |count| format!("{{{{$z:=1}}}}{}", "{{$a:=1}}".repeat(count));
+    let file = |template: &str| {
+        format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}}}}")
+    };
+    let crowd = declared(60_000) + &"{{$z}}".repeat(60_000);
+    check("many variables", &file(&crowd), "line 1, column 2298: more than 256 variables at one place");
+    let busy = declared(200) + "{{range 900000}}{{$z}}{{end}}";
+    check("busy variables", &file(&busy), "line 1, column 1828: the template does too much work");
+}
+
+/// Templates that call each other in pairs double their work with each of them, though none holds anything.
+#[test]
+fn calls_that_double() {
+    let mut template = String::from("{{define `t0`}}{{end}}");
+    for level in 1..60 {
+        let _ = write!(
+            template,
+            "{{{{define `t{level}`}}}}{{{{template `t{0}`}}}}{{{{template `t{0}`}}}}{{{{end}}}}",
+            level - 1
+        );
+    }
+    template.push_str("{{template `t59`}}");
+    let text =
+        format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}}}}");
+    check("doubling", &text, "line 1, column 55: the template does too much work");
 }
