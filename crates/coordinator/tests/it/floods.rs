@@ -49,7 +49,7 @@ fn ten_thousand_idle_connections() {
     let most = raise_own_limit().saturating_sub(1000).min(10_000);
     let mut running = Running::serving(&plain());
     let address = running.process.client_addr;
-    let held: Vec<_> = running.runtime.block_on(async {
+    let held = running.runtime.block_on(async {
         let mut held = Vec::new();
         for _ in 0..most {
             held.extend(TcpStream::connect(address).await.ok());
@@ -138,14 +138,14 @@ async fn slow_body(address: SocketAddr) -> Result<TlsStream<TcpStream>> {
 #[test]
 fn answers_that_nobody_takes() {
     raise_own_limit();
-    let padding = "x".repeat(4 << 20);
+    let padding = "x".repeat(3 << 20);
     let large =
         manifest(json!({"press": {"Package": "cider", "Parameters": {"Files": {"/f": padding}}}}), json!({}));
     let mut running = Running::serving(&large);
-    let address = running.process.client_addr;
+    let (address, before) = (running.process.client_addr, running.memory());
     let held = running.runtime.block_on(async {
         let mut held = Vec::new();
-        for _ in 0..60 {
+        for _ in 0..50 {
             held.extend(unread(address).await.ok());
         }
         held
@@ -154,10 +154,11 @@ fn answers_that_nobody_takes() {
     assert_eq!(running.get("/api/v2/manifest").status, 200);
     let (took, memory) = (begun.elapsed(), running.memory());
     crate::say(&format!(
-        "unread answers of 5 MiB: {}; a client served in {took:?}; {memory:?} KiB",
+        "unread answers of 4 MiB: {}; a client served in {took:?}; {before:?} -> {memory:?} KiB",
         held.len()
     ));
-    assert!(took < SERVED && memory.now < MOST_MEMORY << 10, "{took:?} {memory:?}");
+    // 64 MiB of counted bytes, and as much again for what lies with sockets, TLS and the allocator.
+    assert!(took < SERVED && memory.now < before.now + (128 << 10), "{took:?} {before:?} -> {memory:?}");
     assert_eq!(running.state(), 3);
     assert!(running.process.process().unwrap().exited().unwrap().is_none());
 }
