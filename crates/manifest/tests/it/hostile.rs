@@ -134,3 +134,15 @@ fn calls_that_double() {
         format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}}}}");
     check("doubling", &text, "line 1, column 55: the template does too much work");
 }
+
+/// A chain of templates is as long as the text allows; no stack may be.
+#[test]
+fn calls_in_a_chain() {
+    let mut template = String::from("{{template `t0`}}");
+    for level in 0..60_000 {
+        let _ = write!(template, "{{{{define `t{level}`}}}}{{{{template `t{}`}}}}{{{{end}}}}", level + 1);
+    }
+    let text =
+        format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}}}}");
+    check("chain", &text, "line 1, column 10782: nested deeper than 256 levels");
+}
