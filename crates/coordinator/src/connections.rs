@@ -285,7 +285,7 @@ mod tests {
         work.answered();
         assert!(connections.admit().is_some(), "an unread answer keeps us waiting");
         drop((idle, slow, second));
-        assert_eq!(connections.count(), 2);
+        assert_eq!(connections.count(), 1);
     }
 
     #[tokio::test]
