@@ -1,6 +1,7 @@
 //! Bodies of the client API.
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// Bytes that stand as padded standard base64 in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +33,23 @@ impl serde::de::Visitor<'_> for Text {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.decode(text).map_err(E::custom)
+    }
+}
+
+/// Secret bytes, in JSON as [`Base64`]. Wiped on drop; no `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretBytes(pub Zeroizing<Vec<u8>>);
+
+impl Serialize for SecretBytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine as _;
+        serializer.serialize_str(&Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(&*self.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for SecretBytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Text).map(|bytes| Self(Zeroizing::new(bytes)))
     }
 }
 
@@ -94,7 +112,7 @@ pub mod v2 {
 
     use serde::{Deserialize, Serialize};
 
-    use super::Base64;
+    use super::{Base64, SecretBytes};
 
     /// `GET /api/v2/status`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +158,36 @@ pub mod v2 {
         pub cert: String,
         /// Evidence; null in simulation.
         pub quote: Option<Base64>,
+    }
+
+    /// `POST /api/v2/recover`. Holds a secret: no `Debug`.
+    #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct Recover {
+        /// The decrypted recovery secret (32, 33 or 16 bytes), or that encrypted to the ephemeral key by RSAES-OAEP with
+        /// SHA-256 and the empty label (512 bytes).
+        pub recovery_secret: SecretBytes,
+        /// RSA PKCS#1 v1.5 signature with SHA-256 over the decrypted secret, by the same recovery key.
+        pub recovery_secret_signature: Base64,
+    }
+
+    /// Answer to [`Recover`].
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct Recovered {
+        /// How many more secrets are needed; 0: the deployment goes on.
+        pub remaining: usize,
+        /// The same in words.
+        pub message: String,
+    }
+
+    /// `GET /api/v2/recover/public-key`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub struct RecoverPublicKey {
+        /// `RSA`.
+        pub algorithm: String,
+        /// SubjectPublicKeyInfo DER of the Coordinator's ephemeral key.
+        pub ephemeral_public_key: Base64,
     }
 
     /// `GET /api/v2/update`.

@@ -24,6 +24,7 @@ use crate::ledger::{Found, Ledger};
 use crate::listen::{Listener, bind};
 use crate::metrics::Metrics;
 use crate::observe::Observers;
+use crate::recovery::Ephemeral;
 use crate::service::{Coordinator, Parts};
 use crate::tls::{self, Presented, Swappable};
 use crate::writer::Writer;
@@ -66,7 +67,9 @@ impl App {
             clock,
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Mutex::new(()),
+            ephemeral: Ephemeral::default(),
         });
+        coordinator.prepare_recovery();
         let app = Self::bind(coordinator, thread, &config, client_shows, mesh_shows).await?;
         // Last, because it cannot be taken back.
         apply_startup_manifest(&app.coordinator, &config).await?;
@@ -164,7 +167,7 @@ fn open(
         Found::Deployment(deployment) => State::Serving(*deployment),
         Found::Locked { header, reason } => {
             tracing::warn!(reason, "the sealed state does not open by itself: recovery mode");
-            State::Recovery(Arc::new(Recovery { pki: fresh()?, header: Some(*header), reason }))
+            State::Recovery(Arc::new(Recovery::new(fresh()?, Some(*header), reason)))
         }
     };
     Ok((ledger, state))

@@ -3,6 +3,7 @@
 
 use http::StatusCode;
 use marblerun_core::Refusal;
+use marblerun_core::recovery::RecoveryError;
 use tonic::Code;
 
 use crate::writer::CommitError;
@@ -51,9 +52,11 @@ impl Failure {
     pub fn http(&self) -> StatusCode {
         match self {
             Self::Refused(refusal) => match refusal {
-                Refusal::NotServing(_) | Refusal::ManifestAlreadySet | Refusal::Superseded => {
-                    StatusCode::CONFLICT
-                }
+                Refusal::NotServing(_)
+                | Refusal::ManifestAlreadySet
+                | Refusal::NotInRecovery(_)
+                | Refusal::Superseded => StatusCode::CONFLICT,
+                Refusal::Recovery(error) => recovery(error),
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },
@@ -93,6 +96,17 @@ impl Failure {
             Code::Unavailable => "Unavailable",
             _ => "Internal",
         }
+    }
+}
+
+/// What does not depend on the secret that was sent is a conflict with the stored state.
+fn recovery(error: &RecoveryError) -> StatusCode {
+    match error {
+        RecoveryError::NoHolders
+        | RecoveryError::Repeated { .. }
+        | RecoveryError::Unfit(_)
+        | RecoveryError::Holders(_) => StatusCode::CONFLICT,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use marblerun_core::journal::keyfile::KeyFile;
-use marblerun_core::journal::{Dek, Header, Journal, JournalError, Kek, RecordKind};
+use marblerun_core::journal::{Dek, Head, Header, Journal, JournalError, Kek, RecordKind};
 use marblerun_core::keys::{KeyError, KeySource};
-use marblerun_core::recovery::Hints;
+use marblerun_core::recovery::{Hints, RecoveryError, check_holders};
 use marblerun_core::{
     Deployment, Event, ReplayError, State, apply, decode_events, decode_snapshot, encode_events,
     encode_snapshot,
@@ -101,6 +101,9 @@ pub enum LedgerError {
     /// No randomness.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The recovery secrets open a state that is not the one they were sent for.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// A commit without a deployment: a bug of ours.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -150,11 +153,48 @@ impl Ledger {
             return self.forget(deployment);
         }
         self.keep_aside(deployment)?;
+        self.start(deployment, dek, hints, None)
+    }
+
+    /// Opens the sealed state with a DEK that its recovery keys gave back, and seals it again under a new KEK. `header`
+    /// is what the recovery secrets were held against. The journal goes on: sequence, chain, DEK and shares stay.
+    ///
+    /// # Errors
+    /// If the state does not open, does not belong to these recovery keys, or is not durable under the new KEK; then
+    /// the data is as it was, and recovery can be tried again.
+    pub fn recover(&mut self, dek: &Dek, header: &Header) -> Result<Deployment, LedgerError> {
+        let loaded = load(&mut *self.store)?;
+        self.position = loaded.position;
+        let data = loaded.data.ok_or(LedgerError::Internal("the sealed state to recover is gone"))?;
+        let opened = Journal::open_without_head_key(&data, dek)?;
+        if opened.header != *header {
+            return Err(RecoveryError::Holders("sealed_data was exchanged meanwhile").into());
+        }
+        let deployment = replay(&opened.records)?;
+        check_holders(&header.recovery, &deployment.manifest)?;
+        if loaded.key.is_some_and(|key| KeyFile::parse(&key).map_or(true, |file| file.used)) {
+            // It does not open here, but perhaps where it was made.
+            let label = self.store.copy_aside(&format!("before-recovery-{}", opened.head.sequence))?;
+            tracing::info!(label, "the sealed key that did not open is kept aside under this ending");
+        }
+        self.start(&deployment, dek, header.recovery.clone(), Some(opened.head))?;
+        Ok(deployment)
+    }
+
+    /// A new key file, marked unused, then all data at once, then the mark. Until the data is replaced, the key file
+    /// fits no data: what was there before is a first start or recovery as it was.
+    fn start(
+        &mut self,
+        deployment: &Deployment,
+        dek: &Dek,
+        hints: Hints,
+        previous: Option<Head>,
+    ) -> Result<(), LedgerError> {
         let (mut key_file, kek, dek_id) = self.new_key_file(deployment, dek)?;
         self.store.write_key(&key_file.to_bytes(&kek)?)?;
         let header = Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
         let snapshot = encode_snapshot(deployment)?;
-        let (journal, bytes) = Journal::start(header, dek.clone(), &kek, None, &snapshot, &*self.keys)?;
+        let (journal, bytes) = Journal::start(header, dek.clone(), &kek, previous, &snapshot, &*self.keys)?;
         self.position = self.store.replace(self.position, &bytes)?;
         // The deployment is durable; a mark that could not be set is set at the next start.
         self.mark_used(&mut key_file, &kek);

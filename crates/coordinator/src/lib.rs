@@ -16,6 +16,7 @@ mod listen;
 pub mod logging;
 mod metrics;
 mod observe;
+mod recovery;
 pub mod service;
 mod spki;
 mod tls;

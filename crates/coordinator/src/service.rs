@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::failure::Failure;
 use crate::key_pool::PooledKeys;
 use crate::metrics::{Metrics, UNKNOWN_TYPE};
+use crate::recovery::Ephemeral;
 use crate::tls::{PeerCertificate, Presented};
 use crate::writer::{CommitError, Published, Writer};
 
@@ -52,6 +53,8 @@ pub struct Parts {
     pub slow: Arc<Semaphore>,
     /// One manifest is prepared at a time.
     pub preparing: Mutex<()>,
+    /// For recovery secrets on their way.
+    pub ephemeral: Ephemeral,
 }
 
 /// The certificates of the Coordinator and evidence for them.
@@ -83,6 +86,16 @@ impl Coordinator {
     /// The last activations.
     pub fn events(&self) -> &Events {
         &self.0.events
+    }
+
+    /// The key for recovery secrets on their way.
+    pub(crate) fn ephemeral(&self) -> &Ephemeral {
+        &self.0.ephemeral
+    }
+
+    /// Carries out a command; its outcome is durable and visible then.
+    pub(crate) async fn submit(&self, command: Command) -> Result<(), CommitError> {
+        self.0.writer.submit(command).await
     }
 
     /// The phase, and the sentence that clients show.
@@ -226,10 +239,13 @@ impl Coordinator {
     }
 
     /// Effects of a new state: certificates on the listeners, the state metric, keys to keep ready.
-    fn follow(&self, state: &State) {
+    pub(crate) fn follow(&self, state: &State) {
         self.0.metrics.state.set(state.phase().code().into());
         if let Err(error) = self.0.presented.show(state.pki()) {
             tracing::error!(%error, "the listeners keep their old certificates");
+        }
+        if state.recovery().is_none() {
+            self.0.ephemeral.end();
         }
         if let Some(deployment) = state.deployment() {
             self.0.keys.want_only(&slow_kinds(deployment));

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use arc_swap::ArcSwap;
-use marblerun_core::{Command, Event, Prepared, Refusal, State, apply, decide};
+use marblerun_core::journal::Dek;
+use marblerun_core::recovery::{Given, Proven, RecoveryError};
+use marblerun_core::{Command, Deployment, Event, Prepared, Refusal, State, apply, decide, recover};
 use tokio::sync::oneshot;
 
 use crate::ledger::{Ledger, LedgerError};
@@ -99,10 +101,10 @@ impl Loop {
         let mut events = Vec::new();
         let mut replies = Vec::new();
         for Job { command, reply } in batch {
-            if let Command::SetManifest(prepared) = &command {
+            if let Command::SetManifest(_) | Command::Recover(_) = &command {
                 // What came before must be durable before the phase changes.
                 self.finish(&mut events, &state, &mut replies);
-                let _ = reply.send(self.begin(prepared, &command));
+                let _ = reply.send(self.change_phase(&command));
                 state = State::clone(&self.published.load());
                 continue;
             }
@@ -136,6 +138,35 @@ impl Loop {
         self.ledger.commit(events, deployment).map_err(not_durable)?;
         self.published.store(Arc::new(state.clone()));
         Ok(())
+    }
+
+    fn change_phase(&mut self, command: &Command) -> Result<(), CommitError> {
+        match command {
+            Command::SetManifest(prepared) => self.begin(prepared, command),
+            Command::Recover(proven) => self.recover(proven),
+            _ => Ok(()),
+        }
+    }
+
+    /// A recovery secret that does not bring the state back changes nothing but what is still missing. Reading and
+    /// writing anew holds up nobody but those who want to change the phase, too.
+    fn recover(&mut self, proven: &Proven) -> Result<(), CommitError> {
+        let state = self.published.load_full();
+        let after = match recover(&state, proven)? {
+            Given::More(recovery) => State::Recovery(Arc::new(recovery)),
+            Given::Enough(dek) => State::Serving(self.open(&state, &dek)?),
+        };
+        self.published.store(Arc::new(after));
+        Ok(())
+    }
+
+    fn open(&mut self, state: &State, dek: &Dek) -> Result<Deployment, CommitError> {
+        let header = state.recovery().and_then(|recovery| recovery.header.as_ref());
+        let header = header.ok_or(Refusal::Recovery(RecoveryError::NoHolders))?;
+        self.ledger.recover(dek, header).map_err(|error| match error {
+            LedgerError::Recovery(refusal) => Refusal::Recovery(refusal).into(),
+            error => not_durable(error),
+        })
     }
 
     fn begin(&mut self, prepared: &Prepared, command: &Command) -> Result<(), CommitError> {

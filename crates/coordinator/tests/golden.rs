@@ -25,7 +25,7 @@ const REQUIRED: [&str; 27] = [
     "max-activations",
     "metrics",
     "quote",
-    "recover-new-manifest",
+    "recover-",
     "recovery-keys-",
     "refused-",
     "seal-mode-",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::Event;
+use crate::recovery::{Given, Proven};
 use crate::refusal::Refusal;
 use crate::setup::Prepared;
 use crate::state::{Deployment, State};
@@ -13,6 +14,8 @@ use crate::state::{Deployment, State};
 pub enum Command {
     /// Begin a deployment with this manifest.
     SetManifest(Arc<Prepared>),
+    /// Take a recovery secret.
+    Recover(Arc<Proven>),
     /// Count an activation of a limited type.
     CountActivation {
         /// The type.
@@ -29,6 +32,8 @@ pub enum Command {
 pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
     match command {
         Command::SetManifest(prepared) => set_manifest(state, prepared),
+        // No event: shares are in memory only, and the state that they open is there already.
+        Command::Recover(proven) => recover(state, proven).map(|_| Vec::new()),
         Command::CountActivation { marble_type, epoch } => {
             let deployment = state.deployment().ok_or(Refusal::NotServing(state.phase()))?;
             count_activation(deployment, marble_type, *epoch)
@@ -45,6 +50,15 @@ fn set_manifest(state: &State, prepared: &Prepared) -> Result<Vec<Event>, Refusa
         return Err(Refusal::Superseded);
     }
     Ok(vec![Event::ManifestSet(Box::new(prepared.stored.clone()))])
+}
+
+/// What a recovery secret leads to. Nothing has happened yet: a key counts once it has opened the stored state.
+///
+/// # Errors
+/// Why the secret is refused.
+pub fn recover(state: &State, proven: &Proven) -> Result<Given, Refusal> {
+    let recovery = state.recovery().ok_or(Refusal::NotInRecovery(state.phase()))?;
+    Ok(recovery.give(proven)?)
 }
 
 fn count_activation(deployment: &Deployment, marble_type: &str, epoch: u64) -> Result<Vec<Event>, Refusal> {

@@ -20,7 +20,7 @@ pub mod secrets;
 mod setup;
 mod state;
 
-pub use decide::{Command, decide};
+pub use decide::{Command, decide, recover};
 pub use event::{
     Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
 };

@@ -6,6 +6,7 @@ use marblerun_manifest::template::TemplateError;
 
 use crate::keys::KeyError;
 use crate::pki::PkiError;
+use crate::recovery::RecoveryError;
 use crate::state::Phase;
 
 /// A command or request that is not carried out. Says nothing secret; may be shown to the caller.
@@ -18,6 +19,12 @@ pub enum Refusal {
     /// A deployment has one manifest; it is changed by an update.
     #[error("a manifest is already set; change it with an update (`marblerun manifest update`)")]
     ManifestAlreadySet,
+    /// Recovery secrets are taken in recovery mode only.
+    #[error("the Coordinator is not in recovery mode: {}", .0.message())]
+    NotInRecovery(Phase),
+    /// A recovery secret is refused, or those that came do not open the stored state.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The state changed while the answer was made; trying again helps.
     #[error("the Coordinator's state changed meanwhile; try again")]
     Superseded,

@@ -10,6 +10,7 @@ use crate::encoding::pem;
 use crate::journal::Header;
 use crate::log::LogLine;
 use crate::pki::Pki;
+use crate::recovery::shamir::Share;
 use crate::secrets::{RootSecret, SecretValue};
 
 /// What a Coordinator is at a moment. Cheap to clone: readers get a published copy.
@@ -23,7 +24,7 @@ pub enum State {
     Serving(Deployment),
 }
 
-/// Sealed state that waits for its recovery keys, or for a new manifest.
+/// Sealed state that waits for its recovery keys, or for a new manifest. Made by [`Recovery::new`].
 pub struct Recovery {
     /// Certificates for this time, in memory only.
     pub pki: Pki,
@@ -31,6 +32,8 @@ pub struct Recovery {
     pub header: Option<Header>,
     /// Why the state does not open by itself.
     pub reason: String,
+    /// Shares that holders have sent, by holder; in memory only, wiped on drop.
+    pub(crate) given: BTreeMap<String, Share>,
 }
 
 /// Everything that a deployment is. Cheap to clone: parts are shared until they change.
@@ -141,6 +144,14 @@ impl State {
             Self::Accepting(pki) => pki,
             Self::Recovery(recovery) => &recovery.pki,
             Self::Serving(deployment) => &deployment.pki,
+        }
+    }
+
+    /// The phase of recovery, if it is that.
+    pub fn recovery(&self) -> Option<&Recovery> {
+        match self {
+            Self::Recovery(recovery) => Some(recovery),
+            Self::Accepting(_) | Self::Serving(_) => None,
         }
     }
 

@@ -120,6 +120,23 @@ impl Client {
         Ok(ManifestTaken { recovery_secrets, message })
     }
 
+    /// The key to which recovery secrets may be encrypted, for the one process and its time of recovery.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says; a Coordinator that is not in recovery mode refuses.
+    pub async fn recovery_public_key(&self) -> Result<v2::RecoverPublicKey, ClientError> {
+        self.send(Request::get("/api/v2/recover/public-key")).await?.data()
+    }
+
+    /// Sends a recovery secret (plain, or encrypted to [`Client::recovery_public_key`]) and the signature over the plain
+    /// one.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says. After [`ClientError::Interrupted`] the secret may have been taken.
+    pub async fn recover(&self, body: &v2::Recover) -> Result<v2::Recovered, ClientError> {
+        self.send(Request::post_json("/api/v2/recover", body)).await?.data()
+    }
+
     /// The update log, oldest line first; each line is a JSON object.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use http::{Request, StatusCode};
 use marblerun_api::rest::{Base64, v1, v2};
-use marblerun_core::{Deployment, Phase, Prepared, Refusal, State};
+use marblerun_core::{Deployment, Prepared, Refusal, State};
 use marblerun_manifest::{FeatureGate, MAX_MANIFEST_BYTES};
 
 use super::answer::{Refused, Success};
@@ -14,6 +14,9 @@ use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
 use crate::traffic::Received;
+
+/// Largest body with a recovery secret: secret and signature of 8192-bit keys, in base64, and room to spare.
+const MOST_RECOVERY: usize = 16 << 10;
 
 type Answer = Result<Success, Refused>;
 
@@ -35,8 +38,8 @@ pub(super) async fn answer(
         Endpoint::Quote => quote(coordinator, route.version, request.uri().query()),
         Endpoint::UpdateLog => update_log(&state, route.version),
         Endpoint::PendingUpdate => Err(Refused::new(StatusCode::NOT_FOUND, "no update is pending")),
-        Endpoint::Recover => recover(&state, route.version),
-        Endpoint::RecoverPublicKey => recover(&state, route.version),
+        Endpoint::Recover => recover(coordinator, &state, route.version, request).await,
+        Endpoint::RecoverPublicKey => recover_public_key(coordinator).await,
         Endpoint::SignQuote => gated(&state, FeatureGate::SignQuoteEndpoint, "sign-quote"),
         Endpoint::MonotonicCounter => gated(&state, FeatureGate::MonotonicCounter, "monotonic-counter"),
         Endpoint::Secrets => users_only(&state, peer, "reading secrets"),
@@ -148,15 +151,33 @@ fn update_log(state: &State, version: Version) -> Answer {
     }
 }
 
-fn recover(state: &State, version: Version) -> Answer {
+async fn recover(
+    coordinator: &Coordinator,
+    state: &State,
+    version: Version,
+    request: Request<Received>,
+) -> Answer {
     if version == Version::V1 {
         let gone = "recovery over version 1 was removed; use /api/v2/recover";
         return Err(Refused::new(StatusCode::GONE, gone));
     }
-    match state.phase() {
-        Phase::Recovery => Err(not_built("recovery with recovery secrets")),
-        _ => Err(Refused::new(StatusCode::CONFLICT, "the Coordinator is not in recovery mode")),
+    if state.recovery().is_none() {
+        return Err(Failure::from(Refusal::NotInRecovery(state.phase())).into());
     }
+    let sent: v2::Recover = body::json(request.into_body(), MOST_RECOVERY).await?;
+    let remaining = coordinator.recover(sent.recovery_secret.0, &sent.recovery_secret_signature.0).await?;
+    let message = match remaining {
+        0 => "Recovery successful.".into(),
+        more => {
+            format!("Secret was processed successfully. Upload the next secret. Remaining secrets: {more}")
+        }
+    };
+    Success::new(v2::Recovered { remaining, message })
+}
+
+async fn recover_public_key(coordinator: &Coordinator) -> Answer {
+    let key = coordinator.ephemeral_public_key().await?;
+    Success::new(v2::RecoverPublicKey { algorithm: "RSA".into(), ephemeral_public_key: Base64(key) })
 }
 
 fn gated(state: &State, gate: FeatureGate, what: &str) -> Answer {

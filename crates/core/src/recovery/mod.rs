@@ -12,11 +12,15 @@ use zeroize::Zeroizing;
 
 use crate::keys::{KeyError, KeySource};
 
+mod collect;
+mod ephemeral;
 mod gf256;
 pub mod shamir;
 #[cfg(test)]
 mod tests;
 
+pub use collect::{Given, Proven, check_holders};
+pub use ephemeral::{EphemeralKey, Sent};
 use shamir::{ShamirError, Share};
 
 /// What recovery needs to know without any key; stands readable beside the sealed state.
@@ -71,7 +75,7 @@ fn split_for(
     threshold: usize,
     keys: &dyn KeySource,
 ) -> Result<Shares, KeyError> {
-    let needed = if threshold == 0 || holders.len() < 2 { holders.len() } else { threshold };
+    let needed = needed(holders.len(), threshold);
     let plain = plain_shares(key, holders.len(), needed, keys)?;
     let mut shares =
         Shares { encrypted: BTreeMap::new(), hints: Hints { threshold: needed, holders: BTreeMap::new() } };
@@ -82,6 +86,11 @@ fn split_for(
         shares.hints.holders.insert(name, Holder { public_key, share_sha256: sha256(&share) });
     }
     Ok(shares)
+}
+
+/// How many shares of `count` suffice, for a threshold as manifests write it.
+fn needed(count: usize, threshold: usize) -> usize {
+    if threshold == 0 || count < 2 { count } else { threshold }
 }
 
 /// How a key is divided.
@@ -154,13 +163,39 @@ fn encrypt(public_key: &[u8], share: &[u8]) -> Result<Vec<u8>, &'static str> {
     Ok(encrypted)
 }
 
-/// Why shares do not give a key.
+/// Why shares do not give a key, or the key is not used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecoveryError {
+    /// There is nobody who could recover the state.
+    #[error(
+        "the manifest of the stored state has no recovery keys: restore sealed_key from a backup, or set a manifest anew"
+    )]
+    NoHolders,
+    /// Neither a share nor something encrypted to our ephemeral key.
+    #[error(
+        "recoverySecret has {0} bytes: expected a decrypted recovery secret (32, 33 or 16), or one encrypted to the \
+         Coordinator's ephemeral key (512)"
+    )]
+    Length(usize),
+    /// Not encrypted to our ephemeral key.
+    #[error(
+        "recoverySecret is not encrypted to this Coordinator's ephemeral key, which changes with every start: get it \
+         anew from /api/v2/recover/public-key"
+    )]
+    Encryption,
     /// A share that no holder was given: mistyped, or of another state.
     #[error("this is not a recovery secret of the stored state")]
     Unknown,
+    /// The right share, but its holder did not sign it.
+    #[error(
+        "recoverySecretSignature is not a signature of the recovery key {holder:?} over the decrypted secret \
+         (RSA PKCS#1 v1.5, SHA-256)"
+    )]
+    Signature {
+        /// Whose share it is.
+        holder: String,
+    },
     /// A share that was given before.
     #[error("the recovery secret of {holder:?} was already given")]
     Repeated {
@@ -178,6 +213,11 @@ pub enum RecoveryError {
     /// The shares are those whose hashes stand beside the state, and still do not fit together: the hints are forged.
     #[error("the recovery secrets do not fit together: {0}")]
     Unfit(String),
+    /// The state that the key opened is not the one whose hints the shares were held against.
+    #[error(
+        "the state that the recovery secrets open does not belong to those who sent them: {0}. It was not used"
+    )]
+    Holders(&'static str),
 }
 
 impl From<ShamirError> for RecoveryError {
