@@ -9,6 +9,7 @@ use marblerun_testkit::program::{Options, Process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::holders;
 use crate::running::{PATIENCE, Running, manifest, options, plain, run};
 
 /// What writes; a kill between two reads differs in nothing.
@@ -48,6 +49,42 @@ fn of_a_manifest_set_anew_in_recovery() {
         act: |running| set(running, &anew()),
         check: old_is_recovery,
     });
+}
+
+/// With a key that does not open, so that keeping it aside is part of it.
+#[test]
+fn of_a_recovery() {
+    at_every_call(&Commit {
+        before: |folder| {
+            let running = Running::with(Options { seal_dir: Some(folder.into()), ..options() });
+            let secrets = holders::set(&running, &holders::manifest(&[holders::ONE], 0), &[holders::ONE]);
+            running.activate("cellar").unwrap();
+            drop(running);
+            fs::write(folder.join("sealed_key"), b"damaged").unwrap();
+            fs::write(folder.join("recovery-body"), secrets[0].body()).unwrap();
+        },
+        act: recover,
+        check: recovered_or_to_be_recovered,
+    });
+}
+
+fn recover(running: &Running) -> bool {
+    let body = fs::read(running.process.seal_dir.join("recovery-body")).unwrap();
+    let answer = running.request("POST", "/api/v2/recover", &body);
+    answer.is_ok_and(|answer| answer.status == 200)
+}
+
+fn recovered_or_to_be_recovered(running: &mut Running, acknowledged: bool) {
+    if running.state() == 1 {
+        assert!(!acknowledged);
+        assert!(recover(running), "recovery goes on as one");
+        running.process.restart().unwrap();
+    }
+    assert_eq!(running.state(), 3);
+    let left = (0..4).take_while(|_| running_activate(running)).count();
+    assert_eq!(left, 2, "the activation of before counts");
+    let kept = fs::read(running.process.seal_dir.join("sealed_key.before-recovery-2"));
+    assert_eq!(kept.unwrap(), b"damaged");
 }
 
 /// A manifest that differs from [`plain`].

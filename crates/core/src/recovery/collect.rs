@@ -113,3 +113,146 @@ pub fn check_holders(hints: &Hints, manifest: &Manifest) -> Result<(), RecoveryE
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::keys::FreshKeys;
+    use crate::recovery::split_for;
+    use crate::recovery::tests::{holders, key, opened, recorded};
+    use crate::{Command, Refusal, State, decide};
+
+    fn sign(name: &str, share: &[u8]) -> Vec<u8> {
+        let key = RsaKeyPair::from_pkcs8(&recorded(name, "key")).unwrap();
+        let mut signature = vec![0; key.public_modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), share, &mut signature).unwrap();
+        signature
+    }
+
+    fn pki() -> Pki {
+        Pki::generate(&["localhost".into()], &[], &FreshKeys, SystemTime::UNIX_EPOCH).unwrap()
+    }
+
+    fn header(recovery: Hints) -> Header {
+        Header { format: 1, origin: "simulation".into(), dek_id: "1".into(), recovery }
+    }
+
+    /// The phase, and by holder the share that it has.
+    fn waiting(count: usize, threshold: usize) -> (Recovery, BTreeMap<String, Share>) {
+        let shares = split_for(&key(), holders(count), threshold, &FreshKeys).unwrap();
+        let plain = opened(&shares);
+        let by_holder = shares.hints.holders.keys().cloned().zip(plain).collect();
+        (Recovery::new(pki(), Some(header(shares.hints)), "test".into()), by_holder)
+    }
+
+    fn prove(recovery: &Recovery, name: &str, share: &Share) -> Result<Proven, RecoveryError> {
+        recovery.hints()?.prove(share.clone(), &sign(name, share))
+    }
+
+    /// Any `needed` of the holders, in an order that is not that of their names, have the key; nobody earlier.
+    #[track_caller]
+    fn check(count: usize, threshold: usize, needed: usize) {
+        let (mut recovery, shares) = waiting(count, threshold);
+        for (before, (name, share)) in shares.iter().rev().take(needed).enumerate() {
+            assert_eq!(recovery.remaining(), needed - before);
+            let proven = prove(&recovery, name, share).unwrap();
+            recovery = match recovery.give(&proven).unwrap() {
+                Given::More(recovery) => recovery,
+                Given::Enough(dek) => {
+                    assert_eq!((before + 1, *dek.0), (needed, *key()));
+                    return;
+                }
+            };
+        }
+        panic!("{needed} shares do not suffice");
+    }
+
+    #[test]
+    fn as_many_as_are_needed_bring_the_key_back() {
+        check(1, 0, 1);
+        check(3, 0, 3);
+        check(4, 3, 3);
+        check(4, 2, 2);
+    }
+
+    #[test]
+    fn a_share_counts_once() {
+        let (recovery, shares) = waiting(3, 2);
+        let proven = prove(&recovery, "safe-one", &shares["safe-one"]).unwrap();
+        let Given::More(recovery) = recovery.give(&proven).unwrap() else { panic!("one is not enough") };
+        let repeated = RecoveryError::Repeated { holder: "safe-one".into() };
+        assert_eq!(recovery.give(&proven).err(), Some(repeated.clone()));
+        assert_eq!(recovery.remaining(), 1);
+        let state = State::Recovery(recovery.into());
+        let decided = decide(&state, &Command::Recover(proven.into()));
+        assert_eq!(decided.err(), Some(Refusal::Recovery(repeated)));
+    }
+
+    #[test]
+    fn only_a_share_that_its_holder_signed_is_proven() {
+        let (recovery, shares) = waiting(3, 2);
+        let (own, other) = (&shares["safe-one"], &shares["safe-four"]);
+        let unsigned = RecoveryError::Signature { holder: "safe-one".into() };
+        let hints = recovery.hints().unwrap();
+        assert_eq!(prove(&recovery, "safe-four", own).err(), Some(unsigned.clone()), "by another holder");
+        assert_eq!(hints.prove(own.clone(), &sign("safe-one", other)).err(), Some(unsigned.clone()));
+        assert_eq!(hints.prove(own.clone(), b"").err(), Some(unsigned));
+        let foreign = &waiting(3, 2).1["safe-one"];
+        assert_eq!(prove(&recovery, "safe-one", foreign).err(), Some(RecoveryError::Unknown));
+        assert_eq!(prove(&recovery, "safe-one", &Zeroizing::default()).err(), Some(RecoveryError::Unknown));
+        assert_eq!(prove(&recovery, "safe-one", own).unwrap().holder(), "safe-one");
+    }
+
+    #[test]
+    fn without_recovery_keys_nothing_is_taken() {
+        for header in [None, Some(header(Hints::default()))] {
+            let recovery = Recovery::new(pki(), header, "test".into());
+            assert_eq!(recovery.hints(), Err(RecoveryError::NoHolders));
+        }
+        let (recovery, shares) = waiting(1, 0);
+        let proven = prove(&recovery, "safe-four", &shares["safe-four"]).unwrap();
+        let decided = decide(&State::Accepting(pki().into()), &Command::Recover(proven.into()));
+        assert!(matches!(decided, Err(Refusal::NotInRecovery(_))));
+    }
+
+    /// A manifest whose recovery keys are those of `names`.
+    fn manifest(names: &[&str], threshold: usize) -> Manifest {
+        let keys: serde_json::Map<_, _> = names
+            .iter()
+            .map(|name| {
+                ((*name).into(), crate::encoding::pem("PUBLIC KEY", &recorded(name, "public")).into())
+            })
+            .collect();
+        let json = serde_json::json!({
+            "Packages": {"p": {"UniqueID": "ab".repeat(32)}},
+            "Marbles": {"m": {"Package": "p"}},
+            "RecoveryKeys": keys,
+            "Config": {"RecoveryThreshold": threshold},
+        });
+        Manifest::parse(json.to_string().as_bytes(), SystemTime::UNIX_EPOCH).unwrap().manifest
+    }
+
+    #[test]
+    fn the_opened_state_must_belong_to_exactly_those_who_sent_the_shares() {
+        let hints = |threshold| split_for(&key(), holders(3), threshold, &FreshKeys).unwrap().hints;
+        let three = ["safe-four", "safe-one", "safe-three"];
+        let keys = Err(RecoveryError::Holders("its manifest has other recovery keys"));
+        let number = Err(RecoveryError::Holders("its manifest asks for another number of recovery secrets"));
+        assert_eq!(check_holders(&hints(2), &manifest(&three, 2)), Ok(()));
+        assert_eq!(check_holders(&hints(3), &manifest(&three, 0)), Ok(()));
+        assert_eq!(check_holders(&hints(2), &manifest(&three[..2], 2)), keys);
+        assert_eq!(check_holders(&hints(2), &manifest(&["safe-four", "safe-one", "safe-two"], 2)), keys);
+        assert_eq!(check_holders(&hints(2), &manifest(&three, 0)), number);
+        assert_eq!(check_holders(&hints(3), &manifest(&three, 2)), number);
+        let mut renamed = hints(2);
+        let holder = renamed.holders.remove("safe-one").unwrap();
+        renamed.holders.insert("safe".into(), holder);
+        assert_eq!(check_holders(&renamed, &manifest(&three, 2)), keys);
+    }
+}

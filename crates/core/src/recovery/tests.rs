@@ -15,14 +15,14 @@ use crate::keys::{FreshKeys, KeyError, KeyKind, KeyPair, KeySource};
 const NAMES: [&str; 4] = ["safe-four", "safe-one", "safe-three", "safe-two"];
 
 /// DER of a recorded key (`testdata/golden/api/keys`).
-fn recorded(name: &str, kind: &str) -> Vec<u8> {
+pub(super) fn recorded(name: &str, kind: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/golden/api/keys");
     let pem = std::fs::read_to_string(format!("{folder}/{name}.{kind}.pem")).unwrap();
     let lines: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     STANDARD.decode(lines).unwrap()
 }
 
-fn holders(count: usize) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn holders(count: usize) -> BTreeMap<String, Vec<u8>> {
     let key = |name: &&str| (name.to_string(), recorded(name, "public"));
     NAMES[..count].iter().map(key).collect()
 }
@@ -36,11 +36,11 @@ fn decrypt(name: &str, encrypted: &[u8]) -> Share {
     Zeroizing::new(share)
 }
 
-fn opened(shares: &Shares) -> Vec<Share> {
+pub(super) fn opened(shares: &Shares) -> Vec<Share> {
     shares.encrypted.iter().map(|(name, encrypted)| decrypt(name, encrypted)).collect()
 }
 
-fn key() -> Zeroizing<[u8; 32]> {
+pub(super) fn key() -> Zeroizing<[u8; 32]> {
     Zeroizing::new(std::array::from_fn(|n| n as u8 * 7 + 1))
 }
 
