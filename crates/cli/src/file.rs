@@ -1,9 +1,13 @@
 //! Files that are written whole or not at all, readable by their owner only.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::Failure;
 
 /// A file that takes its place when it is complete. Made before an action whose result it is to hold, it shows that
 /// there will be a place for the result; dropped unfinished, it leaves nothing behind.
@@ -83,6 +87,36 @@ pub fn write(target: &Path, content: &[u8]) -> io::Result<()> {
     PendingFile::create(target)?.finish(content)
 }
 
+/// Writes a new file, mode 0600; one that is there already is left as it is.
+///
+/// # Errors
+/// What the system says, above all if the file exists. No part of the content is left behind then.
+pub fn write_new(target: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(target);
+    }
+    written
+}
+
+/// The content of a small file that may hold a secret; `what` it is stands in the error.
+///
+/// # Errors
+/// If it cannot be read, or is longer than any key or recovery secret.
+pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    const LONGEST: usize = 64 << 10;
+    let failed = |source| Failure::Io { doing: format!("reading {what} from {}", path.display()), source };
+    // One buffer of the final size: growing would leave unwiped copies behind.
+    let mut content = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
+    let file = File::open(path).map_err(failed)?;
+    file.take(LONGEST as u64 + 1).read_to_end(&mut content).map_err(failed)?;
+    if content.len() > LONGEST {
+        return Err(failed(ErrorKind::FileTooLarge.into()));
+    }
+    Ok(content)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -115,6 +149,16 @@ mod tests {
         drop(PendingFile::create(&target).unwrap());
         assert_eq!(fs::read(&target).unwrap(), b"old");
         assert_eq!(names(folder.path()), ["secret"]);
+    }
+
+    #[test]
+    fn what_is_there_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("signature");
+        write_new(&target, b"first").unwrap();
+        assert_eq!(write_new(&target, b"second").unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&target).unwrap(), b"first");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

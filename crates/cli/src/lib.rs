@@ -14,6 +14,7 @@ mod failure;
 pub mod file;
 mod flags;
 pub mod places;
+mod recovery_key;
 mod trust;
 pub mod yaml;
 

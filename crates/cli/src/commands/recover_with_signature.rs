@@ -1,12 +1,15 @@
-//! `marblerun recover-with-signature`: not built yet, but its command line is read.
+//! `marblerun recover-with-signature`: recovery with a key that stays offline. The secret is signed and encrypted to the
+//! Coordinator's ephemeral key where the recovery key is, and sent from elsewhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::not_built;
+use super::recover;
 use super::user::RecoveryKey;
-use crate::Failure;
+use crate::recovery_key::{self, is_decrypted};
+use crate::trust::{self, Context};
+use crate::{Failure, console, file};
 
 /// Arguments of `marblerun recover-with-signature`.
 #[derive(Debug, Args)]
@@ -74,12 +77,84 @@ struct SignSecret {
 }
 
 impl RecoverWithSignature {
-    pub(crate) fn execute(self) -> Result<(), Failure> {
-        not_built(match self.command {
-            None => "recover-with-signature",
-            Some(Command::PublicKey(_)) => "recover-with-signature public-key",
-            Some(Command::EncryptSecret(_)) => "recover-with-signature encrypt-secret",
-            Some(Command::SignSecret(_)) => "recover-with-signature sign-secret",
-        })
+    pub(crate) async fn execute(self, context: &Context) -> Result<(), Failure> {
+        match self.command {
+            None => self.send(context).await,
+            Some(Command::PublicKey(command)) => command.execute(context).await,
+            Some(Command::EncryptSecret(command)) => command.execute(),
+            Some(Command::SignSecret(command)) => command.execute(),
+        }
     }
+
+    async fn send(self, context: &Context) -> Result<(), Failure> {
+        let (Some(path), Some(addr), Some(signature)) = (&self.file, &self.addr, &self.signature) else {
+            return Err(missing("the file, the address and --signature"));
+        };
+        let secret = recovery_key::secret_file(path)?;
+        let signature = file::read_secret(signature, "the signature")?.to_vec();
+        let coordinator = trust::verified(addr, context).await?;
+        recover::send(&coordinator.client, secret, signature).await
+    }
+}
+
+impl PublicKey {
+    async fn execute(self, context: &Context) -> Result<(), Failure> {
+        let coordinator = trust::verified(&self.addr, context).await?;
+        let key = coordinator.client.recovery_public_key().await?;
+        if key.algorithm != "RSA" {
+            return Err(Failure::Contradiction("its ephemeral key is no RSA key".into()));
+        }
+        let pem = pem(&key.ephemeral_public_key.0);
+        match &self.output {
+            Some(path) => save(path, "the ephemeral public key", pem.as_bytes()),
+            None => console::print(&pem),
+        }
+    }
+}
+
+impl EncryptSecret {
+    fn execute(self) -> Result<(), Failure> {
+        let (Some(public_key), Some(output)) = (&self.coordinator_pub_key, &self.output) else {
+            return Err(missing("--coordinator-pub-key and --output"));
+        };
+        let key = self.key.read()?;
+        let secret = recovery_key::secret_file(&self.file)?;
+        let secret = match key {
+            Some(key) => key.open(secret)?,
+            None if is_decrypted(&secret) => secret,
+            None => {
+                return Err(Failure::Argument(format!(
+                    "{}: the recovery secret is still encrypted; name its recovery key with --key",
+                    self.file.display()
+                )));
+            }
+        };
+        save(output, "the encrypted secret", &recovery_key::encrypt(public_key, &secret)?)
+    }
+}
+
+impl SignSecret {
+    fn execute(self) -> Result<(), Failure> {
+        let output = self.output.as_deref().ok_or_else(|| missing("--output"))?;
+        let key = self.key.required()?;
+        let secret = key.open(recovery_key::secret_file(&self.file)?)?;
+        save(output, "the signature", &key.sign(&secret)?)
+    }
+}
+
+/// The command line requires it; this is for a reader who comes from elsewhere.
+fn missing(what: &str) -> Failure {
+    Failure::Argument(format!("{what} must be given"))
+}
+
+fn save(path: &Path, what: &str, content: &[u8]) -> Result<(), Failure> {
+    file::write_new(path, content)
+        .map_err(|source| Failure::Io { doing: format!("writing {what} to {}", path.display()), source })
+}
+
+/// RFC 7468: lines of 64 characters.
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let lines = der.chunks(48).map(|line| base64::engine::general_purpose::STANDARD.encode(line) + "\n");
+    format!("-----BEGIN PUBLIC KEY-----\n{}-----END PUBLIC KEY-----\n", lines.collect::<String>())
 }

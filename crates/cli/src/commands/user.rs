@@ -1,10 +1,11 @@
-//! Flags by which a user logs in, wherever a command needs one. Nothing reads them yet.
+//! Flags by which a user logs in, or a recovery key is named, wherever a command needs one.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
 use crate::Failure;
+use crate::recovery_key::PrivateKey;
 
 /// Certificate and key of a user: two files, or a PKCS#11 token. The flags may stand before a subcommand, so the rules
 /// between them are checked after parsing.
@@ -71,6 +72,28 @@ pub struct RecoveryKey {
     /// Label of the key in the token
     #[arg(long, value_name = "LABEL")]
     pkcs11_key_label: Option<String>,
+}
+
+impl RecoveryKey {
+    /// The key, if one is named.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is in a token.
+    pub(crate) fn read(&self) -> Result<Option<PrivateKey>, Failure> {
+        let token = [&self.pkcs11_key_id, &self.pkcs11_key_label].iter().any(|id| id.is_some());
+        if token || self.pkcs11_config.is_some() {
+            return Err(Failure::NotBuilt { command: "... --pkcs11-config" });
+        }
+        self.key.as_deref().map(PrivateKey::read).transpose()
+    }
+
+    /// The key, which must be named.
+    ///
+    /// # Errors
+    /// As [`RecoveryKey::read`], or if none is named.
+    pub(crate) fn required(&self) -> Result<PrivateKey, Failure> {
+        self.read()?.ok_or_else(|| Failure::Argument("name the recovery key with --key".into()))
+    }
 }
 
 #[cfg(test)]

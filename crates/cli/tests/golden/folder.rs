@@ -5,7 +5,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use aws_lc_rs::rsa::PublicEncryptingKey;
 use marblerun_api::client::pem_certificates;
+use rustls_pki_types::SubjectPublicKeyInfoDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
@@ -84,8 +87,17 @@ fn check_content(step: &Value, facts: &Value, content: &[u8], inputs: &Path) -> 
 
 fn pem_blocks(content: &[u8]) -> Result<Value, String> {
     let certificates = pem_certificates(content).map_err(|e| e.to_string())?;
-    let blocks: Result<Vec<Value>, String> = certificates.iter().map(|der| describe(der)).collect();
-    Ok(blocks?.into())
+    let blocks = certificates.iter().map(|der| describe(der));
+    let keys = SubjectPublicKeyInfoDer::pem_slice_iter(content).map(|key| match key {
+        Ok(key) => describe_key(&key),
+        Err(error) => Err(error.to_string()),
+    });
+    blocks.chain(keys).collect::<Result<Vec<Value>, String>>().map(Value::from)
+}
+
+fn describe_key(der: &[u8]) -> Result<Value, String> {
+    let key = PublicEncryptingKey::from_der(der).map_err(|e| e.to_string())?;
+    Ok(json!({ "type": "PUBLIC KEY", "bits": key.key_size_bits() }))
 }
 
 fn describe(der: &[u8]) -> Result<Value, String> {

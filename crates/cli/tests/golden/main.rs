@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, reason = "a test program may give up")]
 
 mod folder;
+mod holder;
 mod matcher;
 mod run;
 mod step;
@@ -21,7 +22,6 @@ const WAITING: &[(&str, &str)] = &[
     ("get-updates-after-raise", "needs manifest update"),
     ("log", "needs manifest update and secret set"),
     ("package-info", "needs package-info"),
-    ("recover", "needs recover"),
     ("secret-", "needs secret"),
     ("update-", "needs manifest update"),
     ("user-files", "needs manifest update"),

@@ -5,11 +5,13 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use marblerun_testkit::program::{Coordinator, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::step;
+use crate::{holder, step};
 
 /// Where a run's steps happen.
 pub(crate) struct Stage {
@@ -61,7 +63,32 @@ impl Stage {
                 let to = step["to"].as_str().ok_or("no name")?;
                 fs::write(self.folder.path().join(to), text).map_err(|e| e.to_string())
             }
+            Some("unpack") => self.unpack(step),
+            Some("decrypt") => {
+                holder::decrypt(self.folder.path(), &self.inputs(step, ["key", "from", "to"])?)
+            }
+            Some("check-signature") => {
+                holder::check_signature(self.folder.path(), &self.inputs(step, ["key", "signature", "over"])?)
+            }
             Some(action) => self.coordinator_step(action).map_err(|e| format!("{action}: {e}")),
+        }
+    }
+
+    /// A base64 field of a JSON file, as a file of its own.
+    fn unpack(&self, step: &Value) -> Result<(), String> {
+        let [from, to] = self.inputs(step, ["from", "to"])?;
+        let path = |name: &str| self.folder.path().join(name);
+        let text = fs::read(path(&from)).map_err(|e| format!("{from}: {e}"))?;
+        let json: Value = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
+        let field = step["field"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let text = field.fold(&json, |value, name| &value[name]).as_str().ok_or("no such field")?;
+        fs::write(path(&to), STANDARD.decode(text).map_err(|e| e.to_string())?).map_err(|e| e.to_string())
+    }
+
+    fn inputs<const N: usize>(&self, step: &Value, names: [&str; N]) -> Result<[String; N], String> {
+        match names.iter().find(|name| !step[**name].is_string()) {
+            Some(name) => Err(format!("the step has no {name:?}")),
+            None => Ok(names.map(|name| step[name].as_str().unwrap_or_default().to_owned())),
         }
     }
 

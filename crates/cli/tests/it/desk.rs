@@ -59,6 +59,13 @@ impl Desk {
         }
     }
 
+    /// Whether OpenSSL does it, in this folder.
+    pub(crate) fn openssl(&self, args: &[&str]) -> bool {
+        let output =
+            Command::new("openssl").args(args).current_dir(self.folder.path()).stdin(Stdio::null()).output();
+        output.is_ok_and(|output| output.status.success())
+    }
+
     /// A call that must succeed; its standard output.
     pub(crate) fn done(&self, args: &[&str]) -> String {
         let call = self.call(args);
