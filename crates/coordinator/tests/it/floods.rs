@@ -139,7 +139,11 @@ fn slow_bodies(arriving: usize) {
 /// A part of four megabytes.
 async fn slow_body(address: SocketAddr, arriving: usize) -> Result<TlsStream<TcpStream>> {
     let mut stream = tls_stream(address, b"http/1.1").await?;
-    stream.write_all(b"POST /manifest HTTP/1.1\r\nHost: a\r\nContent-Length: 4194304\r\n\r\n").await?;
+    let head =
+        "POST /manifest HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4194304\r\n\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    // It says so when it begins to read.
+    stream.read_exact(&mut [0; 25]).await?;
     stream.write_all(&vec![b' '; arriving]).await?;
     stream.flush().await?;
     Ok(stream)
