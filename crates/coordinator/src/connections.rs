@@ -1,8 +1,9 @@
 //! How many connections there may be and how much they may hold, and which one has to go when it is too much.
 //!
 //! Strangers can open connections, send bodies slowly and leave answers unread. When a listener is full, the oldest
-//! connection for which the Coordinator is not working at this moment is closed to make room. So neither a flood of idle connections nor one of slow bodies keeps a real
-//! client out, and what all of them together hold in memory is bounded.
+//! connection for which the Coordinator is not working at this moment is closed to make room. So neither a flood of
+//! idle connections nor one of slow bodies keeps a real client out, and what all of them together hold in memory is
+//! bounded.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

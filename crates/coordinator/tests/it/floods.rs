@@ -172,8 +172,9 @@ fn answers_that_nobody_takes() {
         "unread answers of 4 MiB: {}; a client served in {took:?}; {before:?} -> {memory:?} KiB",
         held.len()
     ));
-    // 64 MiB of counted bytes, and as much again for what lies with sockets, TLS and the allocator.
-    assert!(took < SERVED && memory.now < before.now + (128 << 10), "{took:?} {before:?} -> {memory:?}");
+    // 64 MiB of counted bytes, and somewhat more for what lies with sockets, TLS and the allocator and for the answer
+    // that is being made; without a bound it is above 210.
+    assert!(took < SERVED && memory.now < before.now + (160 << 10), "{took:?} {before:?} -> {memory:?}");
     assert_eq!(running.state(), 3);
     assert!(running.process.process().unwrap().exited().unwrap().is_none());
 }
