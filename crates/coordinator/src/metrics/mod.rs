@@ -65,12 +65,12 @@ impl Metrics {
     }
 
     /// Counts an HTTP request while it is under way; drop the guard when it is answered.
-    pub fn http_begun(&self, path: &'static str) -> UnderWay {
+    pub(crate) fn http_begun(&self, path: &'static str) -> UnderWay {
         self.http.begun(path)
     }
 
     /// An HTTP request was answered.
-    pub fn http_ended(&self, request: HttpRequest<'_>) {
+    pub(crate) fn http_ended(&self, request: HttpRequest<'_>) {
         self.http.ended(request);
     }
 
