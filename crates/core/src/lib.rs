@@ -24,7 +24,7 @@ pub use decide::{Command, decide, recover};
 pub use event::{
     Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
 };
-pub use log::LogLine;
+pub use log::{LogLine, iso8601};
 pub use refusal::Refusal;
 pub use setup::{Prepared, prepare};
 pub use state::{Chain, Deployment, Phase, Previous, Recovery, State};

@@ -9,14 +9,13 @@ use std::sync::Arc;
 use super::ast::{Branches, Call, Expr, ExprKind, Fields, Function, Loop, Node, Pipe, Program};
 use super::buffer::text;
 use super::lex::{Kind, Lexer, Token};
+use super::scope::Scope;
 use super::{Dialect, Fail, literal};
 
 /// Deepest nesting of control structures and parentheses.
 const MAX_DEPTH: usize = 100;
 /// Most operands and actions in one template.
 const MAX_NODES: usize = 200_000;
-/// Most variables that are visible at one place: each use of one looks through them.
-const MAX_VARIABLES: usize = 256;
 
 /// Parses a template.
 ///
@@ -34,19 +33,6 @@ struct Parser<'a> {
     named: BTreeMap<Arc<str>, Vec<Node>>,
     scope: Scope,
     nodes: usize,
-}
-
-/// What is visible where the parser stands.
-struct Scope {
-    variables: Vec<Arc<str>>,
-    loops: usize,
-    depth: usize,
-}
-
-impl Scope {
-    fn new(depth: usize) -> Self {
-        Self { variables: vec!["$".into()], loops: 0, depth }
-    }
 }
 
 /// How a list of nodes ended.
@@ -272,17 +258,9 @@ impl<'a> Parser<'a> {
             }
         }
         if !assigns {
-            self.declare(at, &variables)?;
+            self.scope.declare(at, &variables)?;
         }
         Ok(Pipe { at, variables: variables.into(), assigns, commands: commands.into() })
-    }
-
-    fn declare(&mut self, at: usize, variables: &[Arc<str>]) -> Result<(), Fail> {
-        if self.scope.variables.len() + variables.len() > MAX_VARIABLES {
-            return Err(Fail::new(at, format!("more than {MAX_VARIABLES} variables at one place")));
-        }
-        self.scope.variables.extend(variables.iter().cloned());
-        Ok(())
     }
 
     /// `$x :=`, `$x =` or, in a range, `$i, $x :=` if they stand here.
@@ -314,12 +292,7 @@ impl<'a> Parser<'a> {
     }
 
     fn left_side(&self, token: Token<'a>, assigns: bool) -> Result<Arc<str>, Fail> {
-        if assigns { self.variable(token) } else { Ok(token.text.into()) }
-    }
-
-    fn variable(&self, token: Token<'a>) -> Result<Arc<str>, Fail> {
-        let known = self.scope.variables.iter().rev().find(|name| ***name == *token.text);
-        known.cloned().ok_or_else(|| Fail::new(token.at, format!("undefined variable {:?}", token.text)))
+        if assigns { self.scope.variable(token) } else { Ok(token.text.into()) }
     }
 
     /// Operands up to `|` or the end of the pipeline, and whether it was the end.
@@ -384,7 +357,7 @@ impl<'a> Parser<'a> {
         let fail = |why: String| Fail::new(token.at, why);
         Ok(match token.kind {
             Kind::Dot | Kind::Field => ExprKind::Dot,
-            Kind::Variable => ExprKind::Variable(self.variable(token)?, Box::default()),
+            Kind::Variable => ExprKind::Variable(self.scope.variable(token)?, Box::default()),
             Kind::Quoted | Kind::Raw => ExprKind::Text(text(literal::quoted(token.text).map_err(fail)?)),
             Kind::Char => ExprKind::Int(literal::character(token.text).map_err(fail)?),
             Kind::Number => literal::number(token.text).map_err(fail)?,

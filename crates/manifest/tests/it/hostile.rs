@@ -146,3 +146,35 @@ fn calls_in_a_chain() {
         format!("{{\"Marbles\":{{\"m\":{{\"Parameters\":{{\"Files\":{{\"/f\":\"{template}\"}}}}}}}}}}");
     check("chain", &text, "line 1, column 10782: nested deeper than 256 levels");
 }
+
+/// Keys that the Coordinator would make and keep, asked for by a text of half a megabyte.
+#[test]
+fn shared_keys_that_fill_the_memory() {
+    let secrets = |count: usize, bits: u32| {
+        let secret = format!("{{\"Type\":\"symmetric-key\",\"Size\":{bits},\"Shared\":true}}");
+        let all: Vec<String> = (0..count).map(|i| format!("\"s{i}\":{secret}")).collect();
+        format!("{{\"Secrets\":{{{}}}}}", all.join(","))
+    };
+    check("all of the largest", &secrets(MAX_ENTRIES, 1 << 20), "with this one the shared keys have");
+    check("one too many", &secrets(129, 1 << 20), "with this one the shared keys have");
+    check("as many as fit", &secrets(128, 1 << 20), "a manifest needs at least one package");
+    check("ten thousand small ones", &secrets(MAX_ENTRIES, 8192), "a manifest needs at least one package");
+}
+
+/// Every marble with every tag of very many connections: few bytes, many pairs.
+#[test]
+fn a_crowd_of_connections() {
+    let entries = vec![r#"{"Port":"1"}"#; MAX_ENTRIES].join(",");
+    let tags = vec![r#""t""#; MAX_ENTRIES].join(",");
+    let marbles: Vec<String> = (0..3).map(|i| format!("\"m{i}\":{{\"TLS\":[{tags}]}}")).collect();
+    let text =
+        format!("{{\"TLS\":{{\"t\":{{\"Incoming\":[{entries}]}}}},\"Marbles\":{{{}}}}}", marbles.join(","));
+    check("one tag again and again", &text, "required: the name of the marble's package");
+    let marbles: Vec<String> =
+        (0..9000).map(|i| format!("\"m{i}\":{{\"Package\":\"p\",\"TLS\":[\"t\"]}}")).collect();
+    let text = format!(
+        "{{\"Packages\":{{\"p\":{{}}}},\"TLS\":{{\"t\":{{\"Incoming\":[{entries}]}}}},\"Marbles\":{{{}}}}}",
+        marbles.join(",")
+    );
+    check("many marbles", &text, "the tags of all marbles have more than 1000000");
+}

@@ -463,6 +463,17 @@ fn users_and_recovery_keys() {
 }
 
 #[test]
+fn a_tag_counts_once() {
+    let tag = |port: &str| json!({"Incoming": [{"Port": port}]});
+    let patch = json!({
+        "TLS": {"a": tag("1"), "b": tag("2")},
+        "Marbles": {"press": {"TLS": ["a", "b", "a"]}},
+    });
+    check("twice", &patched(&patch), &Warnings(&["Marbles.press.TLS[0]: names the TLS tag `a` again"]));
+    assert_eq!(parse(&patched(&patch)).unwrap().manifest.marbles["press"].tls, ["b", "a"]);
+}
+
+#[test]
 fn connections() {
     let incoming = |entry: Value| json!({"TLS": {"t": {"Incoming": [entry]}}});
     let outgoing = |entry: Value| json!({"TLS": {"t": {"Outgoing": [entry]}}});
