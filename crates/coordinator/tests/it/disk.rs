@@ -11,7 +11,7 @@ use marblerun_coordinator::ledger::{Found, Ledger, LedgerError};
 use marblerun_coordinator::writer::{CommitError, Published, Writer};
 use marblerun_core::keys::FreshKeys;
 use marblerun_core::pki::Pki;
-use marblerun_core::{Command, Deployment, Phase, State, prepare};
+use marblerun_core::{Command, Deployment, Phase, Prepared, Recovery, State, prepare};
 use marblerun_store::faulty::{Fault, Faulty, Plan};
 use marblerun_store::{FileStore, MemoryStore, Store};
 use marblerun_testkit::program::{Coordinator, Options};
@@ -20,21 +20,23 @@ use tempfile::TempDir;
 use crate::running::{Running, manifest, options, plain};
 
 /// A ledger and its writer, as a process has them.
-struct Life {
+pub(crate) struct Life {
     writer: Writer,
-    published: Arc<Published>,
+    pub(crate) published: Arc<Published>,
     runtime: tokio::runtime::Runtime,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Life {
-    fn begin(store: Box<dyn Store>) -> Result<Self, LedgerError> {
+    pub(crate) fn begin(store: Box<dyn Store>) -> Result<Self, LedgerError> {
         let tee = marblerun_tee::detect(true).unwrap().into();
         let (ledger, found) = Ledger::open(store, tee, Arc::new(FreshKeys))?;
         let state = match found {
             Found::Nothing => State::Accepting(Arc::new(pki())),
             Found::Deployment(deployment) => State::Serving(*deployment),
-            Found::Locked { reason, .. } => panic!("recovery: {reason}"),
+            Found::Locked { header, reason } => {
+                State::Recovery(Arc::new(Recovery::new(pki(), Some(*header), reason)))
+            }
         };
         let published = Arc::new(ArcSwap::from_pointee(state));
         let (writer, thread) = Writer::start(ledger, Arc::clone(&published)).unwrap();
@@ -43,17 +45,20 @@ impl Life {
     }
 
     fn set(&self, manifest: &serde_json::Value) -> Result<(), CommitError> {
-        let state = self.published.load();
-        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
-        let prepared = prepare(manifest.to_string().as_bytes(), state.pki(), &FreshKeys, now).unwrap();
-        self.submit(Command::SetManifest(Arc::new(prepared)))
+        self.submit(Command::SetManifest(self.prepared(manifest)))
     }
 
-    fn count(&self) -> Result<(), CommitError> {
+    pub(crate) fn prepared(&self, manifest: &serde_json::Value) -> Arc<Prepared> {
+        let state = self.published.load();
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
+        Arc::new(prepare(manifest.to_string().as_bytes(), state.pki(), &FreshKeys, now).unwrap())
+    }
+
+    pub(crate) fn count(&self) -> Result<(), CommitError> {
         self.submit(Command::CountActivation { marble_type: "cellar".into(), epoch: self.deployment().epoch })
     }
 
-    fn submit(&self, command: Command) -> Result<(), CommitError> {
+    pub(crate) fn submit(&self, command: Command) -> Result<(), CommitError> {
         self.runtime.block_on(self.writer.submit(command))
     }
 
@@ -61,16 +66,16 @@ impl Life {
         self.published.load().deployment().unwrap().clone()
     }
 
-    fn counted(&self) -> u64 {
+    pub(crate) fn counted(&self) -> u64 {
         self.deployment().activations.get("cellar").copied().unwrap_or_default()
     }
 
-    fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.published.load().phase()
     }
 
     /// The process ends; its store is closed.
-    fn end(self) {
+    pub(crate) fn end(self) {
         drop(self.writer);
         self.thread.join().unwrap();
     }
@@ -88,7 +93,7 @@ fn counting() -> serde_json::Value {
     )
 }
 
-fn is_not_durable(outcome: &Result<(), CommitError>) -> bool {
+pub(crate) fn is_not_durable(outcome: &Result<(), CommitError>) -> bool {
     matches!(outcome, Err(CommitError::NotDurable(_)))
 }
 

@@ -42,7 +42,7 @@ impl Holder {
         self.der("public")
     }
 
-    fn decrypt(self, encrypted: &[u8]) -> Vec<u8> {
+    pub(crate) fn decrypt(self, encrypted: &[u8]) -> Vec<u8> {
         let key = PrivateDecryptingKey::from_pkcs8(&self.der("key")).unwrap();
         let key = OaepPrivateDecryptingKey::new(key).unwrap();
         let mut secret = vec![0; key.min_output_size()];

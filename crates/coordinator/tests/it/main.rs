@@ -18,6 +18,7 @@ mod leaks;
 mod logins;
 mod real_parts;
 mod recovery;
+mod recovery_faults;
 mod running;
 mod sealed_files;
 mod slow_keys;
