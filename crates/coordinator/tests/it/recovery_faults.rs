@@ -6,7 +6,7 @@ use std::sync::Arc;
 use marblerun_core::recovery::Proven;
 use marblerun_core::{Command, Phase, State};
 use marblerun_store::faulty::{Fault, Faulty, Plan};
-use marblerun_store::{MemoryStore, Store as _};
+use marblerun_store::{Loaded, MemoryStore, Position, Store, StoreError};
 
 use crate::disk::{Life, is_not_durable};
 use crate::holders::{ONE, Secret, manifest};
@@ -40,6 +40,60 @@ fn whatever_call_fails_recovery_can_be_tried_again() {
         }
     }
     assert!(refused >= 6, "{refused} attempts were refused");
+}
+
+/// The new data takes its place and only then the disk says no: the state is sealed anew already, under another name of
+/// its key.
+#[test]
+fn a_failure_after_the_data_took_its_place_can_be_tried_again() {
+    let (store, secret) = locked();
+    let life = Life::begin(Box::new(LastStep { inner: store.clone(), fails: true })).unwrap();
+    let proven = proven(&life, &secret);
+    assert!(is_not_durable(&life.submit(Command::Recover(Arc::clone(&proven)))));
+    assert_eq!(life.phase(), Phase::Recovery);
+    life.submit(Command::Recover(proven)).unwrap();
+    assert_eq!(life.counted(), 2);
+    life.end();
+    let restarted = Life::begin(Box::new(store)).unwrap();
+    assert_eq!(restarted.counted(), 2);
+    restarted.end();
+}
+
+/// Replaces, and says once that it failed.
+struct LastStep {
+    inner: MemoryStore,
+    fails: bool,
+}
+
+impl Store for LastStep {
+    fn load(&mut self) -> Result<Loaded, StoreError> {
+        self.inner.load()
+    }
+
+    fn append(&mut self, expected: Position, bytes: &[u8]) -> Result<Position, StoreError> {
+        self.inner.append(expected, bytes)
+    }
+
+    fn replace(&mut self, expected: Position, bytes: &[u8]) -> Result<Position, StoreError> {
+        let position = self.inner.replace(expected, bytes)?;
+        if std::mem::take(&mut self.fails) {
+            let source = ErrorKind::Other.into();
+            return Err(StoreError::Io { what: "sync the folder".into(), source });
+        }
+        Ok(position)
+    }
+
+    fn write_key(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
+        self.inner.write_key(bytes)
+    }
+
+    fn copy_aside(&mut self, label: &str) -> Result<String, StoreError> {
+        self.inner.copy_aside(label)
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        self.inner.clear()
+    }
 }
 
 /// A state with a count of two whose key does not open, and the secret that recovers it.
