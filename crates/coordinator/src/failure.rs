@@ -106,6 +106,7 @@ fn recovery(error: &RecoveryError) -> StatusCode {
         RecoveryError::NoHolders
         | RecoveryError::Repeated { .. }
         | RecoveryError::Unfit(_)
+        | RecoveryError::Damaged
         | RecoveryError::Holders(_) => StatusCode::CONFLICT,
         _ => StatusCode::BAD_REQUEST,
     }

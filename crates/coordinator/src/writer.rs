@@ -165,6 +165,10 @@ impl Loop {
         let header = header.ok_or(Refusal::Recovery(RecoveryError::NoHolders))?;
         self.ledger.recover(dek, header).map_err(|error| match error {
             LedgerError::Recovery(refusal) => Refusal::Recovery(refusal).into(),
+            LedgerError::Journal(_) | LedgerError::Replay(_) => {
+                tracing::error!(%error, "the recovery secrets do not open the sealed state");
+                Refusal::Recovery(RecoveryError::Damaged).into()
+            }
             error => not_durable(error),
         })
     }

@@ -1,5 +1,6 @@
 //! Recovery secrets come once and are never lost to a file; they bring a deployment back.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
@@ -65,7 +66,7 @@ const MINE: &str = "{{ hex .Secrets.mine }}";
 fn desk_with_openssl() -> Option<Desk> {
     let desk = Desk::new();
     if !desk.openssl(&["genrsa", "-out", "holder.pem", "2048"]) {
-        eprintln!("SKIPPED: openssl does not run here");
+        let _ = writeln!(std::io::stderr(), "SKIPPED: openssl does not run here");
         return None;
     }
     assert!(desk.openssl(&["rsa", "-in", "holder.pem", "-pubout", "-out", "holder.pub.pem"]));

@@ -193,6 +193,26 @@ fn a_backup_is_restored_with_its_key_or_with_the_recovery_secrets() {
     }
 }
 
+/// Without a key only the header shows damage; the rest shows when it is opened, and a backup helps at once.
+#[test]
+fn damage_shows_when_the_secrets_open_it() {
+    let mut running = Running::start();
+    let secrets = set(&running, &manifest(&[ONE, TWO], 0), &[ONE, TWO]);
+    let data = running.process.seal_dir.join("sealed_data");
+    let backup = fs::read(&data).unwrap();
+    let mut damaged = backup.clone();
+    let middle = damaged.len() - 100;
+    damaged[middle] ^= 1;
+    fs::write(&data, &damaged).unwrap();
+    running.lose_key();
+    assert_eq!(remaining(&running.recover(&secrets[0].body())), 1);
+    refused(&running.recover(&secrets[1].body()), 409, "Restore sealed_data from a backup");
+    assert!(running.process.log().contains("sealed_data: record 1 at byte"));
+    assert_eq!((running.state(), fs::read(&data).unwrap()), (1, damaged));
+    fs::write(&data, &backup).unwrap();
+    assert_eq!(remaining(&running.recover(&secrets[1].body())), 0);
+}
+
 /// Whoever knows the data key writes a state of his own around the genuine manifest, with hints for a key of his own.
 #[test]
 fn a_state_forged_with_the_data_key_is_not_recovered() {

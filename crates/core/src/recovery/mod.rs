@@ -213,6 +213,13 @@ pub enum RecoveryError {
     /// The shares are those whose hashes stand beside the state, and still do not fit together: the hints are forged.
     #[error("the recovery secrets do not fit together: {0}")]
     Unfit(String),
+    /// The key does not open all of the state.
+    #[error(
+        "these are the recovery secrets of the stored state, but it does not open: it was damaged, changed, or \
+         written by another version; the Coordinator's log says more. Restore sealed_data from a backup, then send them \
+         again"
+    )]
+    Damaged,
     /// The state that the key opened is not the one whose hints the shares were held against.
     #[error(
         "the state that the recovery secrets open does not belong to those who sent them: {0}. It was not used"
