@@ -111,11 +111,11 @@ impl Coordinator {
     /// Takes a recovery secret and says how many more are needed; at 0 the deployment goes on.
     ///
     /// # Errors
-    /// Why it is refused. Nothing changed then, and the same costs were those of any other.
+    /// Why it is refused. Nothing changed then.
     pub async fn recover(&self, secret: Share, signature: &[u8]) -> Result<usize, Failure> {
         let outcome = self.take_share(secret, signature).await;
-        if let Err(failure) = &outcome {
-            tracing::warn!("recovery secret refused: {failure}");
+        if let Err(Failure::Refused(refusal)) = &outcome {
+            tracing::warn!("recovery secret refused: {refusal}");
         }
         outcome
     }

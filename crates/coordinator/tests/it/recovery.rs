@@ -62,10 +62,7 @@ fn after_twenty_thousand_wrong_secrets_the_right_ones_recover_at_once() {
 fn wrong_ones(running: &Running, right: &Secret, first: usize, count: usize) {
     let forged = body(&right.1, &ONE.sign(&right.1));
     running.runtime.block_on(async {
-        let stream = tls_stream(running.process.client_addr, b"http/1.1").await.unwrap();
-        stream.get_ref().0.set_nodelay(true).unwrap();
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(connection);
+        let mut sender = connected(running.process.client_addr).await;
         for n in first..first + count {
             let sent = match n % 4 {
                 0 => forged.clone(),
@@ -76,13 +73,61 @@ fn wrong_ones(running: &Running, right: &Secret, first: usize, count: usize) {
                     body(&spoilt, b"x")
                 }
             };
-            let request = http::Request::post("/api/v2/recover").header("Host", "localhost");
-            let answer = sender.send_request(request.body(Full::<bytes::Bytes>::from(sent)).unwrap());
-            let answer = answer.await.unwrap();
-            assert_eq!(answer.status(), 400, "number {n}");
-            answer.into_body().collect().await.unwrap();
+            assert_eq!(post(&mut sender, sent).await, 400, "number {n}");
         }
     });
+}
+
+type Sender = http1::SendRequest<Full<bytes::Bytes>>;
+
+/// A connection for many requests.
+async fn connected(address: std::net::SocketAddr) -> Sender {
+    let stream = tls_stream(address, b"http/1.1").await.unwrap();
+    stream.get_ref().0.set_nodelay(true).unwrap();
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+/// Sends a recovery secret; the status of the answer.
+async fn post(sender: &mut Sender, sent: Vec<u8>) -> u16 {
+    let request = http::Request::post("/api/v2/recover").header("Host", "localhost");
+    let answer = sender.send_request(request.body(Full::from(sent)).unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
+    answer.into_body().collect().await.unwrap();
+    status
+}
+
+/// Garbage of the length of an encrypted secret costs a private RSA operation each. Judged by order, not by time: the
+/// others are served while every flooder is still at it.
+#[test]
+fn what_has_to_be_decrypted_holds_nobody_up() {
+    let mut running = Running::start();
+    let secrets = set(&running, &manifest(&[ONE], 0), &[ONE]);
+    running.lose_key();
+    assert_eq!(running.get("/api/v2/recover/public-key").status, 200);
+    let address = running.process.client_addr;
+    let flooders: Vec<_> = (0..16)
+        .map(|_| {
+            running.runtime.spawn(async move {
+                let mut sender = connected(address).await;
+                while post(&mut sender, body(&[7; 512], b"x")).await == 400 {}
+            })
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(running.state(), 1);
+        assert_eq!(running.get("/api/v2/quote").status, 200);
+    }
+    assert!(flooders.iter().all(|flooder| !flooder.is_finished()));
+    assert_eq!(remaining(&running.recover(&secrets[0].body())), 0);
+    // Recovery is over, and so is decrypting for strangers.
+    running.runtime.block_on(async {
+        for flooder in flooders {
+            flooder.await.unwrap();
+        }
+    });
+    assert_eq!(running.state(), 3);
 }
 
 /// CPU time of a process in clock ticks, user and system.
