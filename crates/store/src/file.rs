@@ -89,6 +89,13 @@ impl FileStore {
     }
 }
 
+impl Drop for FileStore {
+    /// Explicitly: closing is not enough while a child process that is about to be started has a copy of the handle.
+    fn drop(&mut self) {
+        let _ = self.lock.file.unlock();
+    }
+}
+
 impl Store for FileStore {
     fn load(&mut self) -> Result<Loaded, StoreError> {
         self.owned()?;
