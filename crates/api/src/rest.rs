@@ -1,5 +1,8 @@
 //! Bodies of the client API.
 
+mod secret;
+
+pub use secret::{Secret, SecretBytes, SecretUpload, SecretUploads, Secrets, SetSecrets};
 use serde::{Deserialize, Serialize};
 
 /// Bytes that stand as padded standard base64 in JSON.
@@ -140,6 +143,22 @@ pub mod v2 {
         pub cert: String,
         /// Evidence; null in simulation.
         pub quote: Option<Base64>,
+    }
+
+    /// `POST /api/v2/monotonic-counter`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct RaiseCounter {
+        /// Name of the marble's counter.
+        pub name: String,
+        /// Its new value.
+        pub value: u64,
+    }
+
+    /// Answer to [`RaiseCounter`].
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct CounterValue {
+        /// The value before.
+        pub value: u64,
     }
 
     /// `GET /api/v2/update`.

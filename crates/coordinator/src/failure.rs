@@ -54,6 +54,9 @@ impl Failure {
                 Refusal::NotServing(_) | Refusal::ManifestAlreadySet | Refusal::Superseded => {
                     StatusCode::CONFLICT
                 }
+                Refusal::TooManyCounters(_) => StatusCode::CONFLICT,
+                Refusal::UnknownSecret(_) => StatusCode::NOT_FOUND,
+                Refusal::NotAllowed { .. } => StatusCode::FORBIDDEN,
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },

@@ -6,6 +6,7 @@ use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::answer::Refused;
 use crate::traffic::Received;
@@ -54,7 +55,8 @@ fn too_large(limit: usize) -> Refused {
 /// # Errors
 /// 400 with the place; see also [`read`].
 pub(super) async fn json<T: DeserializeOwned>(body: Received, limit: usize) -> Result<T, Refused> {
-    let bytes = read(body, limit).await?;
+    // Wiped afterwards: a body may carry secrets.
+    let bytes = Zeroizing::new(read(body, limit).await?);
     serde_json::from_slice(&bytes).map_err(|error| {
         // Not serde's own text: it may quote what stands there.
         let place = format!("line {}, column {}", error.line(), error.column());

@@ -54,7 +54,7 @@ impl Life {
     }
 
     fn submit(&self, command: Command) -> Result<(), CommitError> {
-        self.runtime.block_on(self.writer.submit(command))
+        self.runtime.block_on(self.writer.submit(command)).map(drop)
     }
 
     fn deployment(&self) -> Deployment {

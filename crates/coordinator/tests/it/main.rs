@@ -19,6 +19,7 @@ mod running;
 mod sealed_files;
 mod slow_keys;
 mod starts;
+mod users;
 
 /// Past the capture of test output: what is skipped or measured must be seen.
 fn say(line: &str) {
