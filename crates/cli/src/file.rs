@@ -5,6 +5,10 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
+use crate::Failure;
+
 /// A file that takes its place when it is complete. Made before an action whose result it is to hold, it shows that
 /// there will be a place for the result; dropped unfinished, it leaves nothing behind.
 #[derive(Debug)]
@@ -81,6 +85,16 @@ impl Drop for PendingFile {
 /// What the system says; the target is then as it was.
 pub fn write(target: &Path, content: &[u8]) -> io::Result<()> {
     PendingFile::create(target)?.finish(content)
+}
+
+/// The whole of a file that may hold a secret; wiped when dropped.
+///
+/// # Errors
+/// What the system says, with the file's name.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let content = fs::read(path);
+    let failed = |source| Failure::Io { doing: format!("reading {}", path.display()), source };
+    content.map(Zeroizing::new).map_err(failed)
 }
 
 #[cfg(test)]
