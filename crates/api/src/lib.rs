@@ -7,3 +7,5 @@
 pub mod client;
 pub mod grpc;
 pub mod rest;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -11,6 +11,7 @@ use marblerun_attest::{RefusingVerifier, SimulationVerifier, Verifier};
 use marblerun_core::keys::{FreshKeys, KeySource};
 use marblerun_core::pki::Pki;
 use marblerun_core::{Phase, Prepared, Recovery, State};
+use marblerun_manifest::MAX_MANIFEST_BYTES;
 use marblerun_store::FileStore;
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, Semaphore, watch};
@@ -65,7 +66,7 @@ impl App {
             events: Events::default(),
             clock,
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
-            preparing: Mutex::new(()),
+            preparing: Arc::new(Mutex::new(())),
         });
         let app = Self::bind(coordinator, thread, &config, client_shows, mesh_shows).await?;
         // Last, because it cannot be taken back.
@@ -178,13 +179,22 @@ async fn apply_startup_manifest(coordinator: &Coordinator, config: &Config) -> a
         tracing::warn!(state = phase.code(), "the startup manifest is ignored: {}", phase.message());
         return Ok(());
     }
-    let raw = std::fs::read(path)
+    let raw = read_bounded(path)
         .with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
+    let folder = config.seal_dir.clone();
     coordinator
-        .set_manifest_after(raw, |prepared| keep_recovery_secrets(&config.seal_dir, prepared))
+        .set_manifest_after(raw, move |prepared| keep_recovery_secrets(&folder, prepared))
         .await
         .with_context(|| format!("EDG_STARTUP_MANIFEST: {} cannot be set", path.display()))?;
     Ok(())
+}
+
+/// A manifest, or enough of what is larger for the checks to refuse it.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut raw = Vec::new();
+    std::fs::File::open(path)?.take(MAX_MANIFEST_BYTES as u64 + 1).read_to_end(&mut raw)?;
+    Ok(raw)
 }
 
 /// Nobody asked for them over the wire, so they are left, encrypted as they are, where the operator finds them: before

@@ -163,8 +163,8 @@ impl Settings<'_> {
 
     fn switch(&self, flag: &Option<String>, name: &'static str) -> Result<bool, ConfigError> {
         match self.text(flag, name).as_deref() {
-            None | Some("0" | "false") => Ok(false),
-            Some("1" | "true") => Ok(true),
+            None | Some("0") => Ok(false),
+            Some("1") => Ok(true),
             Some(other) => Err(ConfigError { name, reason: format!("{other:?} is neither 0 nor 1") }),
         }
     }
@@ -280,6 +280,7 @@ mod tests {
     fn nonsense_is_named() {
         for (name, value) in [
             ("OE_SIMULATION", "yes please"),
+            ("OE_SIMULATION", "true"),
             ("EDG_COORDINATOR_MESH_ADDR", "2001"),
             ("EDG_COORDINATOR_CLIENT_ADDR", ":port"),
             ("EDG_COORDINATOR_DNS_NAMES", "localhost,büro.example"),

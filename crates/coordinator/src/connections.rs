@@ -1,9 +1,9 @@
 //! How many connections there may be and how much they may hold, and which one has to go when it is too much.
 //!
 //! Strangers can open connections, send bodies slowly and leave answers unread. When a listener is full, the oldest
-//! connection for which the Coordinator is not working at this moment is closed to make room: one without a request
-//! first, then one that keeps us waiting. So neither a flood of idle connections nor one of slow bodies keeps a real
-//! client out, and what all of them together hold in memory is bounded.
+//! connection for which the Coordinator is not working at this moment is closed to make room. So neither a flood of
+//! idle connections nor one of slow bodies keeps a real client out, and what all of them together hold in memory is
+//! bounded.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +43,6 @@ struct Open {
 /// What one connection is doing.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    requests: AtomicUsize,
     /// Requests that wait for us and not for the peer.
     working: AtomicUsize,
     last: Mutex<Instant>,
@@ -87,14 +86,13 @@ impl Connections {
     pub(crate) fn admit(&self) -> Option<Place> {
         let mut table = lock(&self.0);
         if table.open.len() >= table.limits.connections {
-            let victim = table.oldest(|open| open.activity.is_idle());
-            let victim = victim.or_else(|| table.oldest(|open| !open.activity.is_working()))?;
+            // By age alone: if idle ones went first, newcomers that shake hands would make room for each other.
+            let victim = table.oldest(|open| !open.activity.is_working())?;
             table.close(victim);
         }
         let id = table.next;
         table.next += 1;
         let activity = Arc::new(Activity {
-            requests: AtomicUsize::new(0),
             working: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
             close: Notify::new(),
@@ -158,7 +156,6 @@ impl Table {
 impl Place {
     /// A request begins: its head was read.
     pub(crate) fn begin(&self) -> Exchange {
-        self.activity.requests.fetch_add(1, Ordering::Relaxed);
         self.activity.moved();
         Exchange {
             id: self.id,
@@ -211,17 +208,11 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.answered();
-        self.activity.requests.fetch_sub(1, Ordering::Relaxed);
         lock(&self.table).give_back(self.id, self.held.load(Ordering::Relaxed));
     }
 }
 
 impl Activity {
-    /// Whether there is no request.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) == 0
-    }
-
     /// Whether a request waits for us.
     pub(crate) fn is_working(&self) -> bool {
         self.working.load(Ordering::Relaxed) > 0
@@ -268,24 +259,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn idle_connections_make_room_first_then_those_that_keep_us_waiting() {
+    async fn the_oldest_connection_for_which_nobody_works_makes_room() {
         let connections = connections(3);
         let [working, slow, idle] = [(); 3].map(|()| connections.admit().unwrap());
         let (work, _slow_body) = (working.begin(), slow.begin());
         work.received();
         let newcomer = connections.admit().unwrap();
-        idle.activity.closed().await;
+        slow.activity.closed().await;
         let request = newcomer.begin();
         request.received();
         let second = connections.admit().unwrap();
-        slow.activity.closed().await;
+        idle.activity.closed().await;
         let request = second.begin();
         request.received();
         assert!(connections.admit().is_none(), "the Coordinator works for all");
         work.answered();
         assert!(connections.admit().is_some(), "an unread answer keeps us waiting");
         drop((idle, slow, second));
-        assert_eq!(connections.count(), 2);
+        assert_eq!(connections.count(), 1);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use marblerun_api::rest::Base64;
+use marblerun_core::iso8601;
 use serde::Serialize;
 
 /// Events kept at most.
@@ -41,7 +42,7 @@ impl Events {
     /// A marble was activated.
     pub fn activated(&self, marble_type: &str, uuid: &str, evidence: &[u8], now: SystemTime) {
         let event = Event {
-            time: humantime::format_rfc3339_nanos(now).to_string(),
+            time: iso8601(now),
             activation: Activation {
                 marble_type: marble_type.into(),
                 uuid: uuid.into(),

@@ -76,7 +76,8 @@ impl Failure {
                 }
                 Refusal::Uuid(_) | Refusal::Request(_) => Code::InvalidArgument,
                 Refusal::Superseded => Code::Aborted,
-                Refusal::Value { .. } => Code::FailedPrecondition,
+                // Somebody has to act first, by uploading a secret for instance; trying again later is right.
+                Refusal::Value { .. } | Refusal::Parameter { .. } => Code::FailedPrecondition,
                 _ => Code::Internal,
             },
             Self::NoCertificate => Code::Unauthenticated,

@@ -243,6 +243,7 @@ impl Ledger {
         };
         let opened = Journal::open(data, dek, &kek)?;
         let deployment = replay(&opened.records)?;
+        let snapshot_length = opened.records.first().map_or(0, |(_, snapshot)| snapshot.len() as u64);
         let torn = opened.valid_length != data.len() as u64;
         if torn {
             tracing::warn!(
@@ -251,7 +252,7 @@ impl Ledger {
             );
         }
         self.mark_used(&mut key_file, &kek);
-        self.open = Some(Open { journal: opened.journal, snapshot_length: opened.valid_length, torn });
+        self.open = Some(Open { journal: opened.journal, snapshot_length, torn });
         Ok(Found::Deployment(Box::new(deployment)))
     }
 

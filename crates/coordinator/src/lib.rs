@@ -20,4 +20,5 @@ pub mod service;
 mod spki;
 mod tls;
 mod traffic;
+mod wanted;
 pub mod writer;

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -32,6 +32,9 @@ const MOST_CONNECTIONS: usize = 1024;
 /// Bytes of bodies and answers that a listener holds at most: several of the largest manifests, or tens of thousands
 /// of usual requests.
 const MOST_BYTES: usize = 64 << 20;
+/// Connections that the kernel keeps until they are accepted. A flood that overruns this queue makes real clients wait
+/// for seconds, and the usual 128 are overrun at once. The kernel lowers it to `net.core.somaxconn`.
+const BACKLOG: u32 = 4096;
 /// What one HTTP/2 peer may send before somebody reads it.
 const WINDOW: u32 = 256 << 10;
 
@@ -70,13 +73,20 @@ pub(crate) struct Listener<S> {
 /// # Errors
 /// Why the address cannot be bound, with the address.
 pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    let bound = match TcpListener::bind(address).await {
+    let bound = match listen_on(address) {
         Err(_) if address.is_ipv6() && address.ip().is_unspecified() => {
-            TcpListener::bind((std::net::Ipv4Addr::UNSPECIFIED, address.port())).await
+            listen_on((std::net::Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         bound => bound,
     };
     bound.map_err(|error| std::io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
+}
+
+fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl<S: Service> Listener<S> {

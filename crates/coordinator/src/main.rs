@@ -1,12 +1,13 @@
 //! `marblerun-coordinator`: reads flags and environment, then runs until it is told to stop.
 
 use std::process::ExitCode;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
 use marblerun_coordinator::app::App;
 use marblerun_coordinator::config::{Config, Flags};
 use marblerun_coordinator::logging;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -36,11 +37,23 @@ fn run(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<()> {
             "SIMULATION: no TEE, no evidence, the state key lies unsealed on disk; for development only"
         );
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(async {
         let stop = stop_signal()?;
         App::build(config, clock).await?.run(stop).await
-    })
+    });
+    // Keys that are still being made for callers who left are not waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+/// On one core a second thread would only be in the way of the first.
+fn runtime() -> std::io::Result<Runtime> {
+    let mut builder = match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() == 1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
 }
 
 /// Changes on SIGTERM or SIGINT.
@@ -60,6 +73,29 @@ fn stop_signal() -> std::io::Result<watch::Receiver<()>> {
 
 #[allow(clippy::print_stderr, reason = "the log may not be installed yet")]
 fn complain(error: &anyhow::Error) -> ExitCode {
-    eprintln!("marblerun-coordinator: {error:#}");
+    eprintln!("marblerun-coordinator: {}", reasons(error));
     ExitCode::FAILURE
+}
+
+/// The error and its causes; a cause that its effect already names is not said again.
+fn reasons(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for reason in error.chain().map(ToString::to_string) {
+        if !text.contains(&reason) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&reason);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write: disk full").context("starting");
+        assert_eq!(reasons(&error), "starting: cannot write: disk full");
+    }
 }

@@ -11,7 +11,7 @@ use marblerun_core::secrets::Upload;
 use marblerun_core::{
     ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, prepare, upload_secrets,
 };
-use marblerun_manifest::Marble;
+use marblerun_manifest::{Marble, Parameter};
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, Semaphore};
 
@@ -20,6 +20,7 @@ use crate::failure::Failure;
 use crate::key_pool::PooledKeys;
 use crate::metrics::{Metrics, UNKNOWN_TYPE};
 use crate::tls::{PeerCertificate, Presented};
+use crate::wanted::{Caller, WhileWanted};
 use crate::writer::{CommitError, Published, Writer};
 
 /// Keys kept ready for every kind of RSA key that a marble type uses.
@@ -54,7 +55,7 @@ pub struct Parts {
     /// At most this many slow activations at once.
     pub slow: Arc<Semaphore>,
     /// One manifest is prepared at a time.
-    pub preparing: Mutex<()>,
+    pub preparing: Arc<Mutex<()>>,
 }
 
 /// The certificates of the Coordinator and evidence for them.
@@ -133,15 +134,36 @@ impl Coordinator {
     pub async fn set_manifest_after(
         &self,
         raw: Vec<u8>,
+        first: impl FnOnce(&Prepared) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<Arc<Prepared>, Failure> {
+        let turn = Arc::clone(&self.0.preparing).lock_owned().await;
+        let caller = Caller::default();
+        let keys = caller.keys(Arc::<PooledKeys>::clone(&self.0.keys));
+        // A task of its own: a caller who hangs up in the middle must not leave a committed manifest half followed,
+        // and the next one's turn comes only when the work for this one has ended.
+        let this = self.clone();
+        let task = tokio::spawn(async move {
+            let outcome = this.prepare_and_set(raw, keys, first).await;
+            drop(turn);
+            outcome
+        });
+        let outcome = task.await.map_err(|_| Failure::panicked())?;
+        drop(caller);
+        outcome
+    }
+
+    async fn prepare_and_set(
+        &self,
+        raw: Vec<u8>,
+        keys: WhileWanted,
         first: impl FnOnce(&Prepared) -> std::io::Result<()>,
     ) -> Result<Arc<Prepared>, Failure> {
-        let _one_at_a_time = self.0.preparing.lock().await;
         let state = self.state();
         if state.deployment().is_some() {
             return Err(Refusal::ManifestAlreadySet.into());
         }
-        let (keys, now) = (Arc::clone(&self.0.keys), (self.0.clock)());
-        let preparing = tokio::task::spawn_blocking(move || prepare(&raw, state.pki(), &*keys, now));
+        let now = (self.0.clock)();
+        let preparing = tokio::task::spawn_blocking(move || prepare(&raw, state.pki(), &keys, now));
         let prepared = Arc::new(preparing.await.map_err(|_| Failure::panicked())??);
         first(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;
         self.0.writer.submit(Command::SetManifest(Arc::clone(&prepared))).await?;
@@ -298,15 +320,26 @@ fn known_type<'a>(state: &State, marble_type: &'a str) -> &'a str {
     if known { marble_type } else { UNKNOWN_TYPE }
 }
 
-/// Whether activating this type may take long (RSA keys, or any secret at all): then it runs beside the async threads.
+/// More templates or certificates than this in one activation, and it runs beside the async threads.
+const QUICK: usize = 8;
+
+/// Whether activating this type may take long: RSA keys, many certificates or templates, or any secret at all.
 fn is_slow(deployment: &Deployment, marble: &Marble) -> bool {
-    let secrets = &deployment.manifest.secrets;
-    let slow = |name: &String| secrets.get(name).is_some_and(makes_rsa);
-    marble.uses.any || marble.uses.secrets.iter().chain(&marble.uses.previous).any(slow)
+    let used = marble.uses.secrets.iter().chain(&marble.uses.previous);
+    let secrets = || used.clone().filter_map(|name| deployment.manifest.secrets.get(name));
+    let certificates = secrets().filter(|secret| makes_key(secret)).count();
+    let parameters = marble.files.values().chain(marble.env.values()).chain(&marble.argv);
+    let templates = parameters.filter(|parameter| matches!(parameter, Parameter::Template(_))).count();
+    marble.uses.any || certificates > QUICK || templates > QUICK || secrets().any(makes_rsa)
+}
+
+/// Whether each activation makes a key pair for this secret.
+fn makes_key(secret: &marblerun_manifest::Secret) -> bool {
+    !secret.shared && !secret.user_defined && secret.kind.is_certificate()
 }
 
 fn makes_rsa(secret: &marblerun_manifest::Secret) -> bool {
-    !secret.shared && !secret.user_defined && matches!(KeyKind::of(secret.kind), Some(KeyKind::Rsa(_)))
+    makes_key(secret) && matches!(KeyKind::of(secret.kind), Some(KeyKind::Rsa(_)))
 }
 
 /// The kinds of RSA key that activations of this deployment need.

@@ -21,7 +21,7 @@ fn bad_encoding() -> Error {
     Error::InvalidCertificate(CertificateError::BadEncoding)
 }
 
-/// Certificate ::= { tbs { [0] version?, serial, signature, issuer, validity, subject, spki, ... }, ... }
+/// `Certificate ::= { tbs { [0] version?, serial, signature, issuer, validity, subject, spki, ... }, ... }`
 fn walk(certificate: &[u8]) -> der::Result<&[u8]> {
     let certificate = sequence(certificate)?;
     let tbs = AnyRef::decode(&mut SliceReader::new(certificate)?)?;

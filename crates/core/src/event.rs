@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::counters::{CounterId, Counters};
+use crate::encoding::json;
 use crate::log::{LogLine, from_milliseconds, milliseconds};
 use crate::pki::Pki;
 use crate::secrets::{RootSecret, SecretValue};
@@ -157,12 +158,7 @@ pub fn decode_events(bytes: &[u8]) -> Result<Vec<Event>, ReplayError> {
 }
 
 fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Zeroizing<Vec<u8>>, ReplayError> {
-    // One buffer of the final size: growing would leave unwiped copies of keys behind.
-    let mut size = Counter(0);
-    serde_json::to_writer(&mut size, value).map_err(encoding)?;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(size.0));
-    serde_json::to_writer(&mut *bytes, value).map_err(encoding)?;
-    Ok(bytes)
+    json(value).map_err(encoding)
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, ReplayError> {
@@ -177,19 +173,6 @@ fn encoding(error: serde_json::Error) -> ReplayError {
         error.line(),
         error.column()
     ))
-}
-
-struct Counter(usize);
-
-impl std::io::Write for Counter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Stored {

@@ -34,7 +34,7 @@ impl LogLine {
     /// The line as clients read it: a JSON object with `time` (ISO 8601), `update` and the fields.
     pub fn to_json(&self) -> String {
         let mut object = serde_json::Map::new();
-        object.insert("time".into(), iso8601(self.at).into());
+        object.insert("time".into(), iso8601(from_milliseconds(self.at)).into());
         object.insert("update".into(), self.update.clone().into());
         object.extend(self.fields.iter().cloned());
         serde_json::Value::Object(object).to_string()
@@ -52,9 +52,9 @@ pub(crate) fn from_milliseconds(milliseconds: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// A time as ISO 8601 (RFC 3339) in UTC.
-fn iso8601(milliseconds: u64) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000)
+/// A time as ISO 8601 (RFC 3339) in UTC, to the millisecond. What no calendar has becomes its nearest end.
+pub fn iso8601(time: SystemTime) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds(time)) * 1_000_000)
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())
         .unwrap_or_else(|| "9999-12-31T23:59:59Z".into())

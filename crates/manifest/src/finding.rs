@@ -91,6 +91,12 @@ impl Findings {
         self.dropped += later.dropped;
     }
 
+    /// Takes over all of `later`.
+    pub(crate) fn append(&mut self, later: Findings) {
+        later.list.into_iter().for_each(|found| self.push(&found.path, found.offset, found.message));
+        self.dropped += later.dropped;
+    }
+
     /// Gives offsets to findings that have none yet.
     pub(crate) fn place(&mut self, places: &Places) {
         for found in self.list.iter_mut().filter(|f| f.offset.is_none()) {

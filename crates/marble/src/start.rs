@@ -38,7 +38,8 @@ impl Program {
     }
 
     /// Writes the marble's files (relative paths start in the working directory) and becomes this program, with the
-    /// marble's variables set over the inherited ones. Returns only if that fails.
+    /// marble's variables set over the inherited ones; a configuration of transparent TLS is never inherited. Returns
+    /// only if that fails.
     pub fn start(&self, parameters: &Parameters, transparent_tls: TransparentTls) -> StartError {
         match self.prepare(parameters, transparent_tls) {
             Ok(mut command) => {
@@ -68,6 +69,8 @@ impl Program {
         }
         let mut command = Command::new(program);
         command.args(arguments);
+        // From the Coordinator or from nobody: the host must not tell a program whom to let in without a certificate.
+        command.env_remove(TTLS_CONFIG);
         for (name, value) in &parameters.environment {
             command.env(variable_name(name)?, variable_value(name, value)?);
         }

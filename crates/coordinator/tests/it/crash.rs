@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use marblerun_testkit::program::Options;
+use marblerun_testkit::program::{Options, Process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::running::{PROGRAM, Running, manifest, options, plain, run};
+use crate::running::{PATIENCE, Running, manifest, options, plain, run};
 
 /// What writes; a kill between two reads differs in nothing.
 const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,link,linkat,mkdir";
@@ -117,9 +118,8 @@ fn at_every_call(commit: &Commit) {
     (commit.before)(&before);
     let Some(calls) = calls(commit, &before) else { return };
     for (name, nth) in &calls {
-        let (folder, acknowledged) = killed_at(commit, &before, name, *nth);
-        let restarted = Options { seal_dir: Some(folder.path().join("state")), ..options() };
-        let mut running = Running::with(restarted);
+        let (_folder, mut running, acknowledged) = killed_at(commit, &before, name, *nth);
+        running.process.start_again().unwrap();
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             (commit.check)(&mut running, acknowledged);
         }));
@@ -128,40 +128,40 @@ fn at_every_call(commit: &Commit) {
     crate::say(&format!("killed at {} system calls: {calls:?}", calls.len()));
 }
 
-/// Runs to the kill; gives the folder and whether the commit was acknowledged.
-fn killed_at(commit: &Commit, before: &Path, name: &str, nth: usize) -> (TempDir, bool) {
+/// Runs to the kill; says whether the commit was acknowledged.
+fn killed_at(commit: &Commit, before: &Path, name: &str, nth: usize) -> (TempDir, Running, bool) {
     let place = copy(before);
-    let fault = format!("{name}:signal=KILL:when={nth}");
-    let traced = traced(&place, Some(&fault));
-    let mut running = Running::with(traced);
+    let mut running = on(&place);
+    let strace = attach(&running, &place, Some(&format!("{name}:signal=KILL:when={nth}")));
     let acknowledged = (commit.act)(&running);
     let process = running.process.process().unwrap();
-    process.wait(crate::running::PATIENCE).unwrap_or_else(|_| panic!("{name} number {nth} was not reached"));
-    (place, acknowledged)
+    process.wait(PATIENCE).unwrap_or_else(|_| panic!("{name} number {nth} was not reached"));
+    drop(strace);
+    (place, running, acknowledged)
 }
 
-/// The calls of the commit, each by its name and which of that name it is in the life of the process; `None`, said
-/// aloud, if they cannot be traced here.
+/// The calls of the commit, each by its name and which of that name it is; `None`, said aloud, if they cannot be
+/// traced here.
 fn calls(commit: &Commit, before: &Path) -> Option<Vec<(String, usize)>> {
-    let tried = run("strace", &["-D", "-f", "-qq", "-o", "/dev/null", "true"], before.parent().unwrap())?;
+    let tried = run("strace", &["-f", "-qq", "-o", "/dev/null", "true"], before.parent().unwrap())?;
     if !tried.status.success() {
         crate::say("SKIPPED: strace may not trace here");
         return None;
     }
     let place = copy(before);
-    let running = Running::with(traced(&place, None));
-    let trace = || {
-        let text = fs::read_to_string(place.path().join("trace")).unwrap();
-        text.lines().filter(|line| !line.contains("resumed>")).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let earlier = trace().len();
+    let mut running = on(&place);
+    let mut strace = attach(&running, &place, None);
     assert!((commit.act)(&running));
-    let all = trace();
-    let names: Vec<_> = all.iter().filter_map(|line| name(line)).collect();
-    assert_eq!(names.len(), all.len());
-    let numbered = (earlier..names.len()).filter(|at| all[*at].contains("O_CREAT") || names[*at] != "openat");
-    let numbered =
-        numbered.map(|at| (names[at].clone(), names[..=at].iter().filter(|n| **n == names[at]).count()));
+    running.process.kill().unwrap();
+    // It ends with what it traces, and its trace is whole then.
+    strace.wait(PATIENCE).unwrap();
+    let text = fs::read_to_string(place.path().join("trace")).unwrap();
+    let all: Vec<_> = text.lines().filter_map(|line| Some((name(line)?, line))).collect();
+    let writes = |at: &usize| all[*at].0 != "openat" || all[*at].1.contains("O_CREAT");
+    let numbered = (0..all.len()).filter(writes).map(|at| {
+        let nth = all[..=at].iter().filter(|(name, _)| *name == all[at].0).count();
+        (all[at].0.clone(), nth)
+    });
     let numbered: Vec<_> = numbered.collect();
     assert!(numbered.iter().any(|(name, _)| name.ends_with("sync")), "the filter misses some: {all:?}");
     Some(numbered)
@@ -173,25 +173,45 @@ fn name(line: &str) -> Option<String> {
     before.split_whitespace().last().map(str::to_owned)
 }
 
-/// The Coordinator below strace, which looks at the files of the sealed state alone. `-D` makes strace the child, so
-/// that the process we start becomes the Coordinator.
-fn traced(place: &TempDir, fault: Option<&str>) -> Options {
-    let folder = place.path().join("state");
-    let mut args = vec!["-D".to_owned(), "-f".into(), "-qq".into(), "-e".into(), "signal=none".into()];
-    args.extend(["-e".into(), format!("trace={CALLS}"), "-o".into(), path(&place.path().join("trace"))]);
-    args.extend(fault.iter().flat_map(|fault| ["-e".to_owned(), format!("inject={fault}")]));
-    args.extend(touched(&folder).iter().flat_map(|file| ["-P".to_owned(), path(file)]));
-    args.push(PROGRAM.into());
-    Options { program: Some("strace".into()), args, seal_dir: Some(folder), ..Options::default() }
+fn on(place: &TempDir) -> Running {
+    Running::with(Options { seal_dir: Some(place.path().join("state")), ..options() })
+}
+
+/// strace on all threads of a running Coordinator, looking at the files of the sealed state alone. It counts calls by
+/// thread, from now on; commits are made by one thread.
+fn attach(running: &Running, place: &TempDir, fault: Option<&str>) -> Process {
+    let pid = running.process.pid().unwrap();
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-e", "signal=none", "-e", &format!("trace={CALLS}")]);
+    strace.args(["-p", &pid.to_string(), "-o"]).arg(place.path().join("trace"));
+    strace.args(fault.iter().flat_map(|fault| ["-e".to_owned(), format!("inject={fault}")]));
+    for file in touched(&place.path().join("state")) {
+        strace.arg("-P").arg(file);
+    }
+    let mut process = Process::start(&mut strace, &place.path().join("strace.log")).unwrap();
+    let begun = std::time::Instant::now();
+    while !is_traced(pid) {
+        assert!(process.exited().unwrap().is_none() && begun.elapsed() < PATIENCE, "{}", process.log());
+        std::thread::yield_now();
+    }
+    process
+}
+
+/// Whether every thread is.
+fn is_traced(pid: u32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap_or_default()).all(
+        |status| {
+            status
+                .lines()
+                .any(|line| line.strip_prefix("TracerPid:").is_some_and(|tracer| tracer.trim() != "0"))
+        },
+    )
 }
 
 fn touched(folder: &Path) -> Vec<PathBuf> {
     let names = ["sealed_data", "sealed_key", ".sealed_data.new", ".sealed_key.new"];
     [folder.to_owned()].into_iter().chain(names.map(|name| folder.join(name))).collect()
-}
-
-fn path(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
 }
 
 /// A folder in which `state` has the files of `before`.
@@ -211,6 +231,7 @@ fn after_the_answer_everything_is_there() {
     let mut running = Running::serving(&plain());
     running.process.restart().unwrap();
     assert_eq!(running.state(), 3);
+    running.activate("cellar").unwrap();
     running.activate("cellar").unwrap();
     running.process.restart().unwrap();
     counts_one_or_two(&mut running, true);

@@ -61,6 +61,7 @@ fn attempts(running: &Running, first: u32, bogus: u32, good: u32) {
 async fn connected(running: &Running) -> MarbleClient<Calls> {
     let address = running.process.mesh_addr;
     let stream = tls::connect(address, Some(&running.marble.identity), &[b"h2"]).await.unwrap();
+    stream.get_ref().0.set_nodelay(true).unwrap();
     let handshake = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream));
     let (sender, connection) = handshake.await.unwrap();
     tokio::spawn(connection);

@@ -123,6 +123,7 @@ async fn answer(address: SocketAddr, method: &str, path: &str, body: &Body) -> O
     let (mut read, mut write) = tokio::io::split(stream);
     let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", body.header());
     write.write_all(head.as_bytes()).await.unwrap();
+    write.flush().await.unwrap();
     let body = body.clone();
     let sending = tokio::spawn(async move { body.send(&mut write).await });
     let mut head = [0; 12];
@@ -152,7 +153,10 @@ impl Body {
 
     async fn send(&self, write: &mut (impl tokio::io::AsyncWrite + Unpin)) -> Result<()> {
         let (length, chunk) = match self {
-            Self::Bytes(bytes) => return Ok(write.write_all(bytes).await?),
+            Self::Bytes(bytes) => {
+                write.write_all(bytes).await?;
+                return Ok(write.flush().await?);
+            }
             Self::Announced(length) => (*length, vec![0; 1 << 16]),
             Self::Chunked(length) => (*length, [b"10000\r\n", &vec![0; 1 << 16][..], b"\r\n"].concat()),
         };

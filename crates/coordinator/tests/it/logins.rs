@@ -20,7 +20,7 @@ const KINDS: [(&str, &[&str], &[&str]); 9] = [
     ("ed25519", &["-algorithm", "ED25519"], &[]),
     ("rsa2048", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], &[]),
     ("unknown-critical", &["-algorithm", "ED25519"], &["-addext", "1.2.3.4=critical,ASN1:UTF8String:what"]),
-    ("expired", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], &["-days", "-1"]),
+    ("short-lived", &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"], &["-days", "1"]),
     ("v1", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"], &[]),
     ("rsa1024", &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"], &[]),
 ];

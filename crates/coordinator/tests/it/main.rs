@@ -9,6 +9,7 @@
 
 mod crash;
 mod disk;
+mod emojivoto;
 mod floods;
 mod growth;
 mod huge;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Identity;
 use super::source::MarbleSecrets;
-use crate::encoding::pem;
+use crate::encoding::{json, pem};
 use crate::refusal::Refusal;
 use crate::state::Deployment;
 
@@ -64,8 +64,7 @@ pub(super) fn config(
             tls.outgoing.insert(format!("{}:{}", outgoing.addr, outgoing.port), own(None));
         }
     }
-    let json = serde_json::to_vec(&Config { tls }).map_err(|e| Refusal::Internal(e.to_string()))?;
-    Ok(Some(Zeroizing::new(json)))
+    json(&Config { tls }).map(Some).map_err(|e| Refusal::Internal(e.to_string()))
 }
 
 /// Credentials of the certificate secret that an incoming port presents.

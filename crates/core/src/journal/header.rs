@@ -43,7 +43,7 @@ pub(super) fn write(header: &Header, base: Option<Head>) -> Result<(Vec<u8>, Hea
     Ok((bytes, Head { sequence, hash: checksum }))
 }
 
-/// Reads what [`write`] made. Nothing is allocated beyond what is there.
+/// Reads what [`write()`] made. Nothing is allocated beyond what is there.
 pub(super) fn read(data: &[u8]) -> Result<Prologue, JournalError> {
     let (magic, rest) = take::<8>(data)?;
     if &magic != MAGIC {

@@ -63,9 +63,10 @@ pub(super) fn encode(entries: &[Entry]) -> der::Result<Name> {
     Ok(Name::hazmat_from_rdn_sequence(RdnSequence::from(rdns)))
 }
 
+/// A value that is given twice stands once: a set has no element twice (X.690 section 8.12).
 fn rdn(oid: ObjectIdentifier, values: &[String]) -> der::Result<RelativeDistinguishedName> {
-    let values = values
-        .iter()
+    let values = std::collections::BTreeSet::from_iter(values)
+        .into_iter()
         .map(|value| Ok(AttributeTypeAndValue { oid, value: directory_string(value)? }))
         .collect::<der::Result<Vec<_>>>()?;
     Ok(RelativeDistinguishedName::from(SetOfVec::try_from(values)?))

@@ -221,3 +221,38 @@ fn a_decoding_error_never_quotes_what_stands_there() {
         decode_events(br#"[{"Activated":{"marble_type":5,"canary-7f3a":"canary-7f3a"}}]"#).err().unwrap();
     assert!(!error.to_string().contains("canary"), "{error}");
 }
+
+/// The host sets the clock. What it says may be refused; it never ends the process, and no certificate that is already
+/// over comes out.
+#[test]
+fn no_clock_makes_a_panic_or_an_expired_certificate() {
+    const YEAR: u64 = 31_556_952;
+    let secrets = r#", "Secrets": {"c": {"Type": "cert-ed25519", "ValidFor": 1}, "s": {"Type": "cert-ed25519", "Shared": true}}"#;
+    let text = manifest(r#", "Parameters": {"Env": {"C": "{{pem .Secrets.c.Cert}}"}}"#, secrets);
+    let deployment = serving(&text);
+    let after = |years: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(years * YEAR);
+    let before = SystemTime::UNIX_EPOCH - Duration::from_secs(10 * YEAR);
+    let mut admitted = 0;
+    for clock in
+        [before, after(0), after(47), after(67), after(300), after(7_800), after(8_029), after(1_000_000)]
+    {
+        if let Ok(pki) = Pki::generate(&["localhost".into()], &[], &FreshKeys, clock) {
+            drop(prepare(text.as_bytes(), &pki, &FreshKeys, clock));
+        }
+        let csr = csr();
+        let request = Request { marble_type: "web", uuid: ID, csr: &csr };
+        if let Ok(admission) = admit(&deployment, &verified(), request, &FreshKeys, clock) {
+            for name in ["C", "MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN"] {
+                let end = not_after(env(&admission, name).as_bytes());
+                assert!(end > clock, "{name} at {clock:?} ends at {end:?}");
+            }
+            admitted += 1;
+        }
+    }
+    assert_eq!(admitted, 4, "from 1970 on, as long as a certificate can end before the year 10000");
+}
+
+fn not_after(pem: &[u8]) -> SystemTime {
+    let chain = x509_cert::Certificate::load_pem_chain(pem).unwrap();
+    chain[0].tbs_certificate().validity().not_after.to_system_time()
+}

@@ -12,6 +12,8 @@ use crate::json::ZERO_TIME;
 use crate::model::{CertificateTemplate, Validity};
 use crate::written::{Certificate, ExtendedKeyUsage, Name, ObjectId, Uri, UriParts};
 
+/// 9999-12-31T23:59:59Z in seconds since 1970: no certificate can say more (RFC 5280 section 4.1.2.5.2).
+const LATEST: i64 = 253_402_300_799;
 /// digitalSignature and certSign.
 const DEFAULT_KEY_USAGE: u16 = 1 | 32;
 /// All bits of RFC 5280 section 4.2.1.3.
@@ -46,6 +48,9 @@ impl Check {
             self.error(place, "not a time of the form 2030-12-31T23:59:59Z (RFC 3339)");
             return None;
         };
+        if until.unix_timestamp() > LATEST {
+            self.error(place, format!("{} is after the year 9999 (UTC), the last of X.509", shown(written)));
+        }
         let until = SystemTime::from(until);
         if until <= self.now {
             self.error(place, format!("{} lies in the past", shown(written)));

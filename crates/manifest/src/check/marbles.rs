@@ -6,7 +6,7 @@ use super::parameters::Target;
 use super::trial::Trial;
 use super::{Check, Place, Secrets, section};
 use crate::finding::shown;
-use crate::model::{Marble, Package, Parameter, TlsTag, Uses};
+use crate::model::{Incoming, Marble, Package, Parameter, TlsTag, Uses};
 use crate::written::{self, Argument, Content, Map};
 
 /// Variables that the Coordinator sets for every marble.
@@ -19,11 +19,16 @@ const PREDEFINED: [&str; 4] = [
 /// And for marbles with TLS tags.
 const TTLS_CONFIG: &str = "MARBLE_TTLS_CONFIG";
 
+/// Most incoming connections of all marbles together, each marble's tags counted: a hundred for ten thousand marbles.
+const MAX_CONNECTIONS: usize = 1_000_000;
+
 /// What marbles refer to.
 struct Context<'a> {
     packages: &'a BTreeMap<String, Package>,
     tags: &'a BTreeMap<String, TlsTag>,
     trial: Trial<'a>,
+    /// Incoming connections so far.
+    connections: usize,
 }
 
 impl Check {
@@ -35,7 +40,7 @@ impl Check {
         secrets: &Secrets,
     ) -> BTreeMap<String, Marble> {
         let marbles = section("Marbles");
-        let mut context = Context { packages, tags, trial: Trial::new(secrets) };
+        let mut context = Context { packages, tags, trial: Trial::new(secrets), connections: 0 };
         let mut checked = BTreeMap::new();
         for (name, marble) in written {
             let place = marbles.key(&name);
@@ -60,8 +65,7 @@ impl Check {
     fn marble(&mut self, place: &Place<'_>, written: written::Marble, context: &mut Context<'_>) -> Marble {
         let package = written.package.unwrap_or_default();
         self.package_of(&place.key("Package"), &package, context.packages);
-        let tls = written.tls.unwrap_or_default();
-        self.tags_of(&place.key("TLS"), &tls, context.tags);
+        let (tls, tags) = self.tags_of(&place.key("TLS"), written.tls.unwrap_or_default(), context);
         let parameters = place.key("Parameters");
         let written_parameters = written.parameters.unwrap_or_default();
         let env = written_parameters.env.unwrap_or_default();
@@ -74,7 +78,7 @@ impl Check {
         Marble {
             package,
             max_activations: written.max_activations.unwrap_or_default(),
-            uses: uses(files.values().chain(env.values()).chain(&argv), tls.iter(), context.tags),
+            uses: uses(files.values().chain(env.values()).chain(&argv), &tags),
             files,
             env,
             argv,
@@ -91,22 +95,59 @@ impl Check {
         }
     }
 
-    fn tags_of(&mut self, place: &Place<'_>, names: &[String], tags: &BTreeMap<String, TlsTag>) {
-        let mut ports = BTreeMap::new();
-        for (i, name) in names.iter().enumerate() {
-            let Some(tag) = tags.get(name) else {
-                self.error(&place.item(i), format!("there is no TLS tag `{}`", shown(name)));
-                continue;
-            };
-            for incoming in &tag.incoming {
-                let other = ports.insert(&incoming.port, incoming);
-                if other.is_some_and(|other| other != incoming) {
-                    let port = shown(&incoming.port);
-                    self.warn(
-                        &place.item(i),
-                        format!("an earlier tag treats port {port} differently: this one wins"),
-                    );
-                }
+    /// The names of the tags, each once, and the tags. Of a name that stands twice the last one counts, as the
+    /// connections of later tags replace those of earlier ones.
+    fn tags_of<'a>(
+        &mut self,
+        place: &Place<'_>,
+        names: Vec<String>,
+        context: &mut Context<'a>,
+    ) -> (Vec<String>, Vec<&'a TlsTag>) {
+        let last: BTreeMap<String, usize> =
+            names.iter().enumerate().map(|(i, name)| (name.clone(), i)).collect();
+        let (mut kept, mut tags, mut ports) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for (i, name) in names.into_iter().enumerate() {
+            if last.get(&name) != Some(&i) {
+                self.warn(
+                    &place.item(i),
+                    format!("names the TLS tag `{}` again: once is enough", shown(&name)),
+                );
+            } else if let Some(tag) = self.tag_of(&place.item(i), &name, context) {
+                self.ports_of(&place.item(i), tag, &mut ports);
+                kept.push(name);
+                tags.push(tag);
+            }
+        }
+        (kept, tags)
+    }
+
+    fn tag_of<'a>(&mut self, place: &Place<'_>, name: &str, context: &mut Context<'a>) -> Option<&'a TlsTag> {
+        let Some(tag) = context.tags.get(name) else {
+            self.error(place, format!("there is no TLS tag `{}`", shown(name)));
+            return None;
+        };
+        context.connections = context.connections.saturating_add(tag.incoming.len());
+        if context.connections > MAX_CONNECTIONS {
+            self.error(
+                place,
+                format!("the tags of all marbles have more than {MAX_CONNECTIONS} incoming connections"),
+            );
+            return None;
+        }
+        Some(tag)
+    }
+
+    fn ports_of<'a>(
+        &mut self,
+        place: &Place<'_>,
+        tag: &'a TlsTag,
+        ports: &mut BTreeMap<&'a String, &'a Incoming>,
+    ) {
+        for incoming in &tag.incoming {
+            let other = ports.insert(&incoming.port, incoming);
+            if other.is_some_and(|other| other != incoming) {
+                let port = shown(&incoming.port);
+                self.warn(place, format!("an earlier tag treats port {port} differently: this one wins"));
             }
         }
     }
@@ -169,11 +210,7 @@ impl Check {
 }
 
 /// Which secrets the parameters' templates and the tags' certificates need.
-fn uses<'a>(
-    parameters: impl Iterator<Item = &'a Parameter>,
-    tags: impl Iterator<Item = &'a String>,
-    defined: &BTreeMap<String, TlsTag>,
-) -> Uses {
+fn uses<'a>(parameters: impl Iterator<Item = &'a Parameter>, tags: &[&TlsTag]) -> Uses {
     let mut uses = Uses::default();
     for parameter in parameters {
         if let Parameter::Template(template) = parameter {
@@ -183,7 +220,7 @@ fn uses<'a>(
             uses.any |= more.any;
         }
     }
-    let incoming = tags.filter_map(|name| defined.get(name)).flat_map(|tag| &tag.incoming);
+    let incoming = tags.iter().flat_map(|tag| &tag.incoming);
     uses.secrets.extend(incoming.filter_map(|incoming| incoming.cert.clone()));
     uses
 }

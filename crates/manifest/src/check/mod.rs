@@ -51,7 +51,8 @@ impl Manifest {
         let mut check = Check::new(now);
         let contents = check.manifest(written, raw);
         errors.absorb(check.errors);
-        warnings.absorb(check.warnings);
+        // Never dropped as mere consequences: `packages` in lower case must not hide that one is a debug package.
+        warnings.append(check.warnings);
         for findings in [&mut errors, &mut warnings] {
             if !findings.is_empty() {
                 let places = Places::find(text, findings.paths());

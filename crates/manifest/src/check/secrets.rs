@@ -9,6 +9,9 @@ use crate::written::{self, Map};
 const MAX_DERIVED_BITS: u32 = 255 * 32 * 8;
 /// Largest symmetric key that is stored.
 const MAX_STORED_BITS: u32 = 1 << 20;
+/// Most bytes of shared symmetric keys together. Anyone may send the first manifest; what the Coordinator makes of it,
+/// and then holds and stores, must not be a thousand times what was sent.
+const MAX_SHARED_BYTES: usize = 16 << 20;
 /// Days in 2^63 nanoseconds, the longest validity of any certificate of the Coordinator.
 const MAX_DAYS: u32 = 106_751;
 const DEFAULT_DAYS: u32 = 365;
@@ -18,13 +21,32 @@ impl Check {
     pub(super) fn secrets(&mut self, written: Map<written::Secret>) -> Secrets {
         let secrets = section("Secrets");
         let mut checked = Secrets::new();
+        let mut shared = 0;
         for (name, secret) in written {
             let place = secrets.key(&name);
             self.name(&place, "secret", &name);
             let secret = self.secret(&place, secret);
+            self.shared_bytes(&place, secret.as_ref(), &mut shared);
             checked.insert(name, secret);
         }
         checked
+    }
+
+    /// Adds a generated shared key to the sum of all, and says which one is too much: one error is enough.
+    fn shared_bytes(&mut self, place: &Place<'_>, secret: Option<&Secret>, sum: &mut usize) {
+        let Some(Secret { kind: SecretKind::Symmetric { bytes }, shared: true, user_defined: false, .. }) =
+            secret
+        else {
+            return;
+        };
+        let before = *sum;
+        *sum = before.saturating_add(usize::try_from(*bytes).unwrap_or(usize::MAX));
+        if before <= MAX_SHARED_BYTES && *sum > MAX_SHARED_BYTES {
+            let message = format!(
+                "with this one the shared keys have {sum} bytes, but all together have at most {MAX_SHARED_BYTES}"
+            );
+            self.error(place, message);
+        }
     }
 
     fn secret(&mut self, place: &Place<'_>, written: written::Secret) -> Option<Secret> {

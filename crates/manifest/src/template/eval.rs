@@ -17,6 +17,8 @@ const MAX_STEPS: usize = 1_000_000;
 const MAX_MADE: usize = 64 << 20;
 /// Bytes that cost about as much as a step.
 const BYTES_PER_STEP: usize = 64;
+/// Variables that are looked at for a step.
+const VARIABLES_PER_STEP: usize = 16;
 /// Deepest nesting of control structures, parentheses and called templates together.
 const MAX_DEPTH: usize = 256;
 /// Steps that asking the source counts for.
@@ -180,6 +182,8 @@ impl<'a> Eval<'a> {
             }
             Value::Secrets(generation) => {
                 let source = self.source;
+                // The names are collected before the first round, which may be the last.
+                self.spend(at, source.count(*generation))?;
                 for name in source.names(*generation) {
                     ran = true;
                     let value =
@@ -213,7 +217,9 @@ impl<'a> Eval<'a> {
         Ok(flow)
     }
 
+    /// Counts as work even if the template is empty: calls can double with each template that calls another twice.
     fn call(&mut self, dot: &Value, call: &'a Call) -> Result<(), Fail> {
+        self.spend(call.at, 1)?;
         let program = self.program;
         let Some(nodes) = program.named.get(&call.name) else {
             return Err(Fail::new(call.at, format!("template {:?} is not defined", call.name)));
@@ -367,11 +373,15 @@ impl<'a> Eval<'a> {
         })
     }
 
-    fn variable(&self, at: usize, name: &str) -> Result<Value, Fail> {
-        let found = self.variables.iter().rev().find(|(known, _)| *known == name);
-        found
-            .map(|(_, value)| value.clone())
-            .ok_or_else(|| Fail::new(at, format!("undefined variable {name:?}")))
+    /// Looking for a variable is part of the work: a step for some of those that stand before it.
+    fn variable(&mut self, at: usize, name: &str) -> Result<Value, Fail> {
+        let found = self.variables.iter().rev().enumerate().find(|(_, (known, _))| *known == name);
+        let Some((before, (_, value))) = found else {
+            return Err(Fail::new(at, format!("undefined variable {name:?}")));
+        };
+        let value = value.clone();
+        self.spend(at, before / VARIABLES_PER_STEP)?;
+        Ok(value)
     }
 
     fn fields(&mut self, at: usize, mut value: Value, names: &[Arc<str>]) -> Result<Value, Fail> {

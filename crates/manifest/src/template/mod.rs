@@ -16,6 +16,7 @@ mod format;
 mod lex;
 mod literal;
 mod parse;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod uses;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::ast::{Branches, Call, Expr, ExprKind, Fields, Function, Loop, Node, Pipe, Program};
 use super::buffer::text;
 use super::lex::{Kind, Lexer, Token};
+use super::scope::Scope;
 use super::{Dialect, Fail, literal};
 
 /// Deepest nesting of control structures and parentheses.
@@ -32,19 +33,6 @@ struct Parser<'a> {
     named: BTreeMap<Arc<str>, Vec<Node>>,
     scope: Scope,
     nodes: usize,
-}
-
-/// What is visible where the parser stands.
-struct Scope {
-    variables: Vec<Arc<str>>,
-    loops: usize,
-    depth: usize,
-}
-
-impl Scope {
-    fn new(depth: usize) -> Self {
-        Self { variables: vec!["$".into()], loops: 0, depth }
-    }
 }
 
 /// How a list of nodes ended.
@@ -270,7 +258,7 @@ impl<'a> Parser<'a> {
             }
         }
         if !assigns {
-            self.scope.variables.extend(variables.iter().cloned());
+            self.scope.declare(at, &variables)?;
         }
         Ok(Pipe { at, variables: variables.into(), assigns, commands: commands.into() })
     }
@@ -304,12 +292,7 @@ impl<'a> Parser<'a> {
     }
 
     fn left_side(&self, token: Token<'a>, assigns: bool) -> Result<Arc<str>, Fail> {
-        if assigns { self.variable(token) } else { Ok(token.text.into()) }
-    }
-
-    fn variable(&self, token: Token<'a>) -> Result<Arc<str>, Fail> {
-        let known = self.scope.variables.iter().rev().find(|name| ***name == *token.text);
-        known.cloned().ok_or_else(|| Fail::new(token.at, format!("undefined variable {:?}", token.text)))
+        if assigns { self.scope.variable(token) } else { Ok(token.text.into()) }
     }
 
     /// Operands up to `|` or the end of the pipeline, and whether it was the end.
@@ -374,7 +357,7 @@ impl<'a> Parser<'a> {
         let fail = |why: String| Fail::new(token.at, why);
         Ok(match token.kind {
             Kind::Dot | Kind::Field => ExprKind::Dot,
-            Kind::Variable => ExprKind::Variable(self.variable(token)?, Box::default()),
+            Kind::Variable => ExprKind::Variable(self.scope.variable(token)?, Box::default()),
             Kind::Quoted | Kind::Raw => ExprKind::Text(text(literal::quoted(token.text).map_err(fail)?)),
             Kind::Char => ExprKind::Int(literal::character(token.text).map_err(fail)?),
             Kind::Number => literal::number(token.text).map_err(fail)?,

@@ -12,8 +12,16 @@ use crate::Uses;
 
 /// The secrets that rendering `program` may ask for.
 pub(super) fn uses(program: &Program) -> Uses {
-    let mut walk = Walk { program, uses: Uses::default(), seen: BTreeSet::new(), variables: Vec::new() };
-    walk.template(&program.main, Reach::Root);
+    let mut walk = Walk {
+        program,
+        uses: Uses::default(),
+        seen: BTreeSet::new(),
+        pending: vec![(&program.main, Reach::Root)],
+        variables: Vec::new(),
+    };
+    while let Some((nodes, dot)) = walk.pending.pop() {
+        walk.template(nodes, dot);
+    }
     walk.uses
 }
 
@@ -30,16 +38,17 @@ enum Reach {
 struct Walk<'a> {
     program: &'a Program,
     uses: Uses,
-    /// Named templates that were walked already with this data: recursion ends here.
+    /// Named templates that were walked already with this data, or will be: recursion ends here.
     seen: BTreeSet<(&'a str, Reach)>,
+    /// What is still to be walked. Not a walk within a walk: a chain of calls may be longer than any stack.
+    pending: Vec<(&'a [Node], Reach)>,
     variables: Vec<(&'a str, Reach)>,
 }
 
 impl<'a> Walk<'a> {
     fn template(&mut self, nodes: &'a [Node], dot: Reach) {
-        let outer = std::mem::replace(&mut self.variables, vec![("$", dot)]);
+        self.variables = vec![("$", dot)];
         self.list(nodes, dot);
-        self.variables = outer;
     }
 
     fn list(&mut self, nodes: &'a [Node], dot: Reach) {
@@ -79,7 +88,7 @@ impl<'a> Walk<'a> {
                 if let Some((name, nodes)) = self.program.named.get_key_value(&call.name)
                     && self.seen.insert((name, data))
                 {
-                    self.template(nodes, data);
+                    self.pending.push((nodes, data));
                 }
             }
         }

@@ -198,11 +198,15 @@ impl Decode for ObjectId {
             Kind::Array => Vec::<u32>::decode(p)?.map(dotted),
             _ => wrong_kind(p, "an object identifier: a list of numbers")?,
         };
-        if dotted.as_ref().is_some_and(|id| der::asn1::ObjectIdentifier::new(id).is_err()) {
-            p.error("not an object identifier: write it as [2, 5, 4, 3]");
-            return Ok(None);
+        let Some(dotted) = dotted else { return Ok(None) };
+        match der::asn1::ObjectIdentifier::new(&dotted) {
+            // In one spelling only: 2.5.29.017 is 2.5.29.17, and must not pass for another one.
+            Ok(id) => Ok(Some(Self(id.to_string()))),
+            Err(_) => {
+                p.error("not an object identifier: write it as [2, 5, 4, 3]");
+                Ok(None)
+            }
         }
-        Ok(dotted.map(Self))
     }
 }
 

@@ -54,6 +54,22 @@ fn json() {
     cases.iter().for_each(|(name, text, want)| check(name, text, want));
 }
 
+/// A warning about the spelling of a key must not stand for one about what it says.
+#[test]
+fn a_lower_case_key_hides_no_warning() {
+    let debug = patched(&json!({"Packages": {"cider": {"Debug": true}}}));
+    let small = debug.replacen("\"Packages\"", "\"packages\"", 1).replacen("\"Debug\"", "\"debug\"", 1);
+    check(
+        "debug package",
+        &small,
+        &Warnings(&[
+            "packages: read as",
+            "packages.cider.debug: read as",
+            "Packages.cider.Debug: admits debug",
+        ]),
+    );
+}
+
 #[test]
 fn keys() {
     let with = |member: &str| patched(&json!({})).replacen('{', &format!("{{{member},"), 1);
@@ -324,6 +340,11 @@ fn secrets() {
             Errors(&["Secrets.x.Cert.NotAfter: 2020"]),
         ),
         (
+            "after the last year",
+            cert(json!({"NotAfter": "9999-12-31T23:59:59-12:00"})),
+            Errors(&["Secrets.x.Cert.NotAfter: 9999-12-31T23:59:59-12:00 is after the year 9999"]),
+        ),
+        (
             "Go's zero time",
             cert(json!({"NotAfter": "0001-01-01T00:00:00Z", "NotBefore": "0001-01-01T00:00:00Z"})),
             Warnings(&[]),
@@ -339,6 +360,11 @@ fn secrets() {
             "smuggled CA",
             cert(json!({"ExtraExtensions": [{"Id": [2, 5, 29, 19], "Value": "MAMBAf8="}]})),
             Errors(&["Secrets.x.Cert.ExtraExtensions[0]: 2.5.29.19 (basic constraints)"]),
+        ),
+        (
+            "extension in another spelling",
+            cert(json!({"ExtraExtensions": [{"Id": "2.5.29.017", "Value": "MAA="}]})),
+            Errors(&["Secrets.x.Cert.ExtraExtensions[0]: 2.5.29.17 (DNSNames"]),
         ),
         (
             "smuggled marble type",
@@ -434,6 +460,17 @@ fn users_and_recovery_keys() {
             Errors(&["RecoveryKeys.a: an RSA key of 1024 bits"]),
         ),
     ]);
+}
+
+#[test]
+fn a_tag_counts_once() {
+    let tag = |port: &str| json!({"Incoming": [{"Port": port}]});
+    let patch = json!({
+        "TLS": {"a": tag("1"), "b": tag("2")},
+        "Marbles": {"press": {"TLS": ["a", "b", "a"]}},
+    });
+    check("twice", &patched(&patch), &Warnings(&["Marbles.press.TLS[0]: names the TLS tag `a` again"]));
+    assert_eq!(parse(&patched(&patch)).unwrap().manifest.marbles["press"].tls, ["b", "a"]);
 }
 
 #[test]

@@ -73,6 +73,15 @@ fn parameters(argv: &[&str], env: &[(&str, &str)], files: &[(&str, &str)]) -> An
 }
 
 #[tokio::test]
+async fn the_host_cannot_configure_transparent_tls() {
+    let coordinator = Coordinator::start([parameters(&["env"], &[], &[])]).await;
+    let run = Run::of(&coordinator, &[("MARBLE_TTLS_CONFIG", "{}"), ("INHERITED", "1")], &[]).await;
+    let environment = run.stdout();
+    assert!(environment.contains("INHERITED=1"), "{environment}");
+    assert!(!environment.contains("MARBLE_TTLS_CONFIG"), "{environment}");
+}
+
+#[tokio::test]
 async fn becomes_the_manifests_program_with_its_environment_and_files() {
     let script = "echo $0 $1; echo $FROM_MANIFEST $BOTH $FROM_HOST; cat conf/key; stat -c %a conf conf/key";
     let coordinator = Coordinator::start([parameters(

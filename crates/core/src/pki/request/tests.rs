@@ -142,6 +142,8 @@ fn the_rest_of_the_subject_is_kept_as_go_keeps_it() {
         rdn(&[("2.5.4.6", PRINTABLE, "AT"), ("2.5.4.10", PRINTABLE, "A")]),
     ];
     assert_eq!(subject_text(&request(&subject, &[])), "SERIALNUMBER=7,CN=UUID,OU=K\u{fc}he,O=A+O=B,C=AT",);
+    let twice = [rdn(&[("2.5.4.10", UTF8, "A")]), rdn(&[("2.5.4.10", UTF8, "A")])];
+    assert_eq!(subject_text(&request(&twice, &[])), "CN=UUID,O=A");
 }
 
 #[test]
