@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod counters;
 mod crash;
 mod disk;
 mod emojivoto;
