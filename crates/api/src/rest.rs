@@ -1,7 +1,9 @@
 //! Bodies of the client API.
 
+mod secret;
+
+pub use secret::{Secret, SecretBytes, SecretUpload, SecretUploads, Secrets, SetSecrets};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 /// Bytes that stand as padded standard base64 in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,23 +35,6 @@ impl serde::de::Visitor<'_> for Text {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.decode(text).map_err(E::custom)
-    }
-}
-
-/// Secret bytes, in JSON as [`Base64`]. Wiped on drop; no `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretBytes(pub Zeroizing<Vec<u8>>);
-
-impl Serialize for SecretBytes {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use base64::Engine as _;
-        serializer.serialize_str(&Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(&*self.0)))
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretBytes {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text).map(|bytes| Self(Zeroizing::new(bytes)))
     }
 }
 
@@ -188,6 +173,22 @@ pub mod v2 {
         pub algorithm: String,
         /// SubjectPublicKeyInfo DER of the Coordinator's ephemeral key.
         pub ephemeral_public_key: Base64,
+    }
+
+    /// `POST /api/v2/monotonic-counter`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct RaiseCounter {
+        /// Name of the marble's counter.
+        pub name: String,
+        /// Its new value.
+        pub value: u64,
+    }
+
+    /// Answer to [`RaiseCounter`].
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct CounterValue {
+        /// The value before.
+        pub value: u64,
     }
 
     /// `GET /api/v2/update`.

@@ -210,6 +210,21 @@ async fn version_1_is_spoken_where_version_2_is_unknown() {
     let server = serving(&ca, &old("{\"status\":\"success\",\"data\":\"{1}\\n{2}\\n\"}")).await;
     assert_eq!(server.client(trust()).update_log().await.unwrap(), ["{1}", "{2}"]);
 
+    let secrets = r#"{"status":"success","data":{"n":{"Type":"plain","Size":0,"Shared":false,"UserDefined":true,
+        "Cert":null,"ValidFor":0,"Private":"YWJj","Public":"YWJj"}}}"#;
+    let server = serving(&ca, &old(secrets)).await;
+    let read = server.client(trust()).secrets(&["a&b".into(), "n".into()]).await.unwrap();
+    assert!(read["n"].private.as_ref().is_some_and(|bytes| *bytes.0 == b"abc"));
+    assert!(server.requests()[0].starts_with("GET /api/v2/secrets?s=a%26b&s=n HTTP"));
+    assert!(server.requests()[1].starts_with("GET /secrets?s=a%26b&s=n HTTP"));
+
+    let server = serving(&ca, &old(r#"{"status":"success","data":null}"#)).await;
+    let uploads = serde_json::from_str(r#"{"n":{"key":"YWJj"}}"#).unwrap();
+    server.client(trust()).set_secrets(uploads).await.unwrap();
+    assert!(server.requests()[0].ends_with(r#"{"secrets":{"n":{"Key":"YWJj"}}}"#));
+    assert!(server.requests()[1].starts_with("POST /secrets HTTP"));
+    assert!(server.requests()[1].ends_with(r#"{"n":{"Key":"YWJj"}}"#));
+
     let none = r#"{"status":"success","data":{"ManifestSignatureRootECDSA":null,"ManifestSignature":"","Manifest":null}}"#;
     let server = serving(&ca, &old(none)).await;
     assert!(matches!(server.client(trust()).manifest().await, Err(ClientError::Refused { .. })));

@@ -117,6 +117,16 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>,
     Ok(content)
 }
 
+/// The whole of a file that may hold a secret; wiped when dropped.
+///
+/// # Errors
+/// What the system says, with the file's name.
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let content = fs::read(path);
+    let failed = |source| Failure::Io { doing: format!("reading {}", path.display()), source };
+    content.map(Zeroizing::new).map_err(failed)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;

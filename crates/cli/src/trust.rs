@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use marblerun_api::client::{Address, CertificateChain, Client, Trust};
+use marblerun_api::client::{Address, CertificateChain, Client, Identity, Trust};
 use marblerun_api::rest::v2;
 use marblerun_attest::{Binding, EvidenceError, RefusingVerifier, Verified, Verifier};
 
@@ -48,10 +48,19 @@ pub(crate) async fn verified(address: &str, context: &Context) -> Result<Coordin
 
 /// Trusts the cached root certificate, unless the user trusts anyone.
 pub(crate) fn known(address: &str, context: &Context) -> Result<Client, Failure> {
+    known_as(address, None, context)
+}
+
+/// As [`known`], logged in as a user.
+pub(crate) fn known_as(
+    address: &str,
+    identity: Option<Identity>,
+    context: &Context,
+) -> Result<Client, Failure> {
     let address = Address::parse(address)?;
     if context.global.insecure {
         warn_insecure("the Coordinator's certificate is not checked");
-        return Ok(Client::new(address, Trust::Anyone, None)?);
+        return Ok(Client::new(address, Trust::Anyone, identity)?);
     }
     let path = context.cache_path()?;
     let cached = cache::load(&path)?;
@@ -61,7 +70,7 @@ pub(crate) fn known(address: &str, context: &Context) -> Result<Client, Failure>
             path.display()
         ));
     }
-    Ok(Client::new(address, Trust::Pinned(vec![cached.root]), None)?)
+    Ok(Client::new(address, Trust::Pinned(vec![cached.root]), identity)?)
 }
 
 impl Context {

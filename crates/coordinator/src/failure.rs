@@ -55,8 +55,11 @@ impl Failure {
                 Refusal::NotServing(_)
                 | Refusal::ManifestAlreadySet
                 | Refusal::NotInRecovery(_)
+                | Refusal::TooManyCounters(_)
                 | Refusal::Superseded => StatusCode::CONFLICT,
                 Refusal::Recovery(error) => recovery(error),
+                Refusal::UnknownSecret(_) => StatusCode::NOT_FOUND,
+                Refusal::NotAllowed { .. } => StatusCode::FORBIDDEN,
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },

@@ -7,7 +7,10 @@ use std::time::SystemTime;
 use marblerun_attest::{Binding, Verifier};
 use marblerun_core::activation::{self, Admission, Request};
 use marblerun_core::keys::KeyKind;
-use marblerun_core::{Command, Deployment, Phase, Prepared, Refusal, State, prepare};
+use marblerun_core::secrets::Upload;
+use marblerun_core::{
+    ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, prepare, upload_secrets,
+};
 use marblerun_manifest::{Marble, Parameter};
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, Semaphore};
@@ -96,7 +99,7 @@ impl Coordinator {
 
     /// Carries out a command; its outcome is durable and visible then.
     pub(crate) async fn submit(&self, command: Command) -> Result<(), CommitError> {
-        self.0.writer.submit(command).await
+        self.0.writer.submit(command).await.map(drop)
     }
 
     /// The phase, and the sentence that clients show.
@@ -185,6 +188,45 @@ impl Coordinator {
         Ok(prepared)
     }
 
+    /// What time it is.
+    pub fn now(&self) -> SystemTime {
+        (self.0.clock)()
+    }
+
+    /// Sets uploaded secrets, all or none. Marbles receive them at their next activation.
+    ///
+    /// # Errors
+    /// Why nothing changed.
+    pub async fn set_secrets(&self, user: User, uploads: BTreeMap<String, Upload>) -> Result<(), Failure> {
+        let name = user.name().to_owned();
+        let secrets: Vec<String> = uploads.keys().cloned().collect();
+        let (state, now) = (self.state(), self.now());
+        // Checking many RSA keys takes long.
+        let checking = tokio::task::spawn_blocking(move || {
+            let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
+            upload_secrets(deployment, &user, uploads, now)
+        });
+        let command = checking.await.map_err(|_| Failure::panicked())??;
+        self.0.writer.submit(command).await?;
+        tracing::info!(user = name, ?secrets, "secrets set");
+        Ok(())
+    }
+
+    /// Raises a marble's counter if `value` is higher; gives the value before.
+    ///
+    /// # Errors
+    /// Why the counter is as it was.
+    pub async fn raise_counter(
+        &self,
+        marble: ActiveMarble,
+        name: String,
+        value: u64,
+    ) -> Result<u64, Failure> {
+        let id = marble.counter(name.clone());
+        let before = self.0.writer.submit(Command::RaiseCounter { marble, name, value }).await?;
+        Ok(before.deployment().map_or(0, |deployment| deployment.counters.value(&id)))
+    }
+
     /// Activates a marble: `peer` is the certificate whose key its handshake proved.
     ///
     /// # Errors
@@ -216,7 +258,7 @@ impl Coordinator {
             let Some(count) = admission.count.clone() else { return Ok(admission) };
             // Nothing is handed out before the count is durable.
             match self.0.writer.submit(count).await {
-                Ok(()) => return Ok(admission),
+                Ok(_) => return Ok(admission),
                 Err(CommitError::Refused(Refusal::Superseded)) => {}
                 Err(error) => return Err(error.into()),
             }

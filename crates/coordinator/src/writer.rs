@@ -30,7 +30,16 @@ pub struct Writer {
 
 struct Job {
     command: Command,
-    reply: oneshot::Sender<Result<(), CommitError>>,
+    reply: Answer,
+}
+
+/// Who waits for an outcome: the state that the command was decided on.
+type Answer = oneshot::Sender<Result<State, CommitError>>;
+
+/// A command that was decided and waits for its batch.
+struct Decided {
+    reply: Answer,
+    before: State,
 }
 
 /// Why a command did not take effect.
@@ -67,11 +76,12 @@ impl Writer {
         Ok((Self { queue }, thread))
     }
 
-    /// Carries out a command; returns when its outcome is durable and visible.
+    /// Carries out a command; returns when its outcome is durable and visible. Gives the state that the command was
+    /// decided on, which is the only one that can say what it changed.
     ///
     /// # Errors
     /// Why nothing changed.
-    pub async fn submit(&self, command: Command) -> Result<(), CommitError> {
+    pub async fn submit(&self, command: Command) -> Result<State, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.queue.try_send(Job { command, reply }).map_err(|error| match error {
             TrySendError::Full(_) => CommitError::Busy,
@@ -104,15 +114,15 @@ impl Loop {
             if let Command::SetManifest(_) | Command::Recover(_) = &command {
                 // What came before must be durable before the phase changes.
                 self.finish(&mut events, &state, &mut replies);
-                let _ = reply.send(self.change_phase(&command));
+                let before = State::clone(&self.published.load());
+                let _ = reply.send(self.change_phase(&command).map(|()| before));
                 state = State::clone(&self.published.load());
                 continue;
             }
             match next(&state, &command) {
                 Ok((decided, after)) => {
                     events.extend(decided);
-                    state = after;
-                    replies.push(reply);
+                    replies.push(Decided { reply, before: std::mem::replace(&mut state, after) });
                 }
                 Err(refusal) => drop(reply.send(Err(refusal.into()))),
             }
@@ -120,16 +130,11 @@ impl Loop {
         self.finish(&mut events, &state, &mut replies);
     }
 
-    fn finish(
-        &mut self,
-        events: &mut Vec<Event>,
-        state: &State,
-        replies: &mut Vec<oneshot::Sender<Result<(), CommitError>>>,
-    ) {
+    fn finish(&mut self, events: &mut Vec<Event>, state: &State, replies: &mut Vec<Decided>) {
         let events = std::mem::take(events);
         let outcome = self.commit(&events, state);
-        for reply in replies.drain(..) {
-            let _ = reply.send(outcome.clone());
+        for Decided { reply, before } in replies.drain(..) {
+            let _ = reply.send(outcome.clone().map(|()| before));
         }
     }
 

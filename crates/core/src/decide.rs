@@ -1,12 +1,16 @@
 //! Commands and what they lead to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::event::Event;
+use crate::marble::ActiveMarble;
 use crate::recovery::{Given, Proven};
 use crate::refusal::Refusal;
+use crate::secrets::SecretValue;
 use crate::setup::Prepared;
 use crate::state::{Deployment, State};
+use crate::user::User;
 
 /// Something that is to happen. Slow parts (keys, certificates) were made before.
 #[derive(Clone)]
@@ -23,6 +27,24 @@ pub enum Command {
         /// [`Deployment::epoch`] under which the admission was made.
         epoch: u64,
     },
+    /// Set values that a user uploaded; made by [`crate::upload_secrets`], which checked them.
+    SetSecrets {
+        /// Who; proven.
+        user: User,
+        /// By name.
+        values: BTreeMap<String, SecretValue>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// Raise a marble's counter; a value that is not higher changes nothing.
+    RaiseCounter {
+        /// Whose; proven.
+        marble: ActiveMarble,
+        /// The name that the marble chose.
+        name: String,
+        /// The new value.
+        value: u64,
+    },
 }
 
 /// What a command leads to in this state. Nothing has happened yet: the events count once they are durable.
@@ -35,9 +57,13 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
         // No event: shares are in memory only, and the state that they open is there already.
         Command::Recover(proven) => recover(state, proven).map(|_| Vec::new()),
         Command::CountActivation { marble_type, epoch } => {
-            let deployment = state.deployment().ok_or(Refusal::NotServing(state.phase()))?;
-            count_activation(deployment, marble_type, *epoch)
+            count_activation(serving(state)?, marble_type, *epoch)
         }
+        Command::SetSecrets { user, values, at } => {
+            user.must_belong_to(serving(state)?)?;
+            Ok(vec![Event::SecretsSet { at: *at, user: user.name().into(), values: values.clone() }])
+        }
+        Command::RaiseCounter { marble, name, value } => raise_counter(serving(state)?, marble, name, *value),
     }
 }
 
@@ -67,6 +93,22 @@ fn count_activation(deployment: &Deployment, marble_type: &str, epoch: u64) -> R
     }
     check_limit(deployment, marble_type)?;
     Ok(vec![Event::Activated { marble_type: marble_type.to_owned() }])
+}
+
+fn serving(state: &State) -> Result<&Deployment, Refusal> {
+    state.deployment().ok_or(Refusal::NotServing(state.phase()))
+}
+
+fn raise_counter(
+    deployment: &Deployment,
+    marble: &ActiveMarble,
+    name: &str,
+    value: u64,
+) -> Result<Vec<Event>, Refusal> {
+    marble.must_belong_to(deployment)?;
+    let id = marble.counter(name.to_owned());
+    let rises = deployment.counters.would_raise(&id, value)?;
+    Ok(rises.then_some(Event::CounterRaised { id, value }).into_iter().collect())
 }
 
 /// Whether one more activation of this type is allowed.

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use marblerun_manifest::{Manifest, ManifestErrors};
+use marblerun_manifest::{Manifest, ManifestErrors, SecretKind};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::counters::{CounterId, Counters};
 use crate::encoding::json;
 use crate::log::{LogLine, from_milliseconds, milliseconds};
 use crate::pki::Pki;
@@ -26,6 +27,22 @@ pub enum Event {
     Activated {
         /// The type.
         marble_type: String,
+    },
+    /// A user uploaded values of secrets; all of them at once.
+    SecretsSet {
+        /// Milliseconds since 1970.
+        at: u64,
+        /// Name of the user.
+        user: String,
+        /// By name.
+        values: BTreeMap<String, SecretValue>,
+    },
+    /// A marble raised a counter.
+    CounterRaised {
+        /// Which one.
+        id: CounterId,
+        /// Its new value.
+        value: u64,
     },
 }
 
@@ -58,6 +75,9 @@ pub struct Stored {
     /// See [`Deployment::epoch`].
     #[serde(default)]
     pub epoch: u64,
+    /// See [`Deployment::counters`].
+    #[serde(default, skip_serializing_if = "Counters::is_empty")]
+    pub counters: Counters,
 }
 
 /// A stored state or event cannot be understood.
@@ -88,6 +108,19 @@ pub fn apply(state: &State, event: &Event) -> Result<State, ReplayError> {
         }
         (Event::Activated { .. }, _) => {
             Err(ReplayError::Order("a marble was activated before a manifest was set"))
+        }
+        (Event::SecretsSet { at, user, values }, State::Serving(deployment)) => {
+            Ok(State::Serving(deployment.with_secrets(*at, user, values)?))
+        }
+        (Event::SecretsSet { .. }, _) => {
+            Err(ReplayError::Order("secrets were set before a manifest was set"))
+        }
+        (Event::CounterRaised { id, value }, State::Serving(deployment)) => {
+            let counters = deployment.counters.raised(id, *value);
+            Ok(State::Serving(Deployment { counters, ..deployment.clone() }))
+        }
+        (Event::CounterRaised { .. }, _) => {
+            Err(ReplayError::Order("a counter was raised before a manifest was set"))
         }
     }
 }
@@ -156,6 +189,7 @@ impl Stored {
             activations: (*deployment.activations).clone(),
             log: (*deployment.log).clone(),
             epoch: deployment.epoch,
+            counters: deployment.counters.clone(),
         }
     }
 
@@ -182,8 +216,17 @@ impl Stored {
             activations: Arc::new(self.activations.clone()),
             log: Arc::new(self.log.clone()),
             epoch: self.epoch,
+            counters: self.counters.clone(),
         }
     }
+}
+
+/// The line of the update log; its texts are known to clients.
+fn secret_set(at: u64, user: &str, name: &str, kind: SecretKind) -> LogLine {
+    LogLine::new(from_milliseconds(at), "Secret set")
+        .with("user", user)
+        .with("secret", name)
+        .with("type", kind.type_name())
 }
 
 impl Deployment {
@@ -193,5 +236,22 @@ impl Deployment {
         let count = counts.entry(marble_type.to_owned()).or_default();
         *count = count.saturating_add(1);
         Self { activations, ..self.clone() }
+    }
+
+    /// With uploaded values, which end the epoch: what was rendered with older ones is void.
+    fn with_secrets(
+        &self,
+        at: u64,
+        user: &str,
+        values: &BTreeMap<String, SecretValue>,
+    ) -> Result<Self, ReplayError> {
+        let (mut secrets, mut log) = (Arc::clone(&self.secrets), Arc::clone(&self.log));
+        for (name, value) in values {
+            let definition = self.manifest.secrets.get(name);
+            let definition = definition.ok_or(ReplayError::Order("a secret was set that is not defined"))?;
+            Arc::make_mut(&mut secrets).insert(name.clone(), value.clone());
+            Arc::make_mut(&mut log).push(secret_set(at, user, name, definition.kind));
+        }
+        Ok(Self { secrets, log, epoch: self.epoch.saturating_add(1), ..self.clone() })
     }
 }

@@ -7,24 +7,32 @@
 //! way for state to change.
 
 pub mod activation;
+mod counters;
 mod decide;
 mod encoding;
 mod event;
 pub mod journal;
 pub mod keys;
 mod log;
+mod marble;
 pub mod pki;
 pub mod recovery;
 mod refusal;
 pub mod secrets;
 mod setup;
 mod state;
+mod upload;
+mod user;
 
+pub use counters::{CounterId, Counters, MAX_COUNTER_NAME, MAX_COUNTERS};
 pub use decide::{Command, decide, recover};
 pub use event::{
     Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
 };
 pub use log::{LogLine, iso8601};
+pub use marble::ActiveMarble;
 pub use refusal::Refusal;
 pub use setup::{Prepared, prepare};
 pub use state::{Chain, Deployment, Phase, Previous, Recovery, State};
+pub use upload::{read_secrets, upload_secrets};
+pub use user::User;

@@ -24,6 +24,13 @@ impl LogLine {
         Self { at: milliseconds(now), update: update.into(), fields: Vec::new() }
     }
 
+    /// The same line with a further field.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.fields.push((name.into(), value.into()));
+        self
+    }
+
     /// The line as clients read it: a JSON object with `time` (ISO 8601), `update` and the fields.
     pub fn to_json(&self) -> String {
         let mut object = serde_json::Map::new();

@@ -85,12 +85,54 @@ pub enum Refusal {
     /// Ours to mend: a key or certificate could not be made.
     #[error("internal error: {0}")]
     Internal(String),
+    /// A request about secrets names none.
+    #[error("no secret is named, or an empty name is given")]
+    NoSecretNamed,
+    /// No secret of that name.
+    #[error("unknown secret {0:?}: the manifest's `Secrets` section has no such entry")]
+    UnknownSecret(String),
+    /// The user's roles do not allow it.
+    #[error(
+        "user {user:?} may not {action} secret {secret:?}: none of the user's roles in the manifest says so"
+    )]
+    NotAllowed {
+        /// Name of the user.
+        user: String,
+        /// `read` or `write`.
+        action: &'static str,
+        /// Name of the secret.
+        secret: String,
+    },
+    /// An uploaded value does not fit the secret's definition.
+    #[error("secret {secret:?}: {reason}; nothing was set")]
+    Upload {
+        /// Name of the secret.
+        secret: String,
+        /// The rule that is broken; nothing of the value.
+        reason: String,
+    },
+    /// The name of a counter is too long.
+    #[error("a counter's name has at most {limit} bytes, not {bytes}")]
+    CounterName {
+        /// As sent.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// There are as many counters as there can be.
+    #[error("the deployment has {0} counters already; raise one of them instead of beginning a new one")]
+    TooManyCounters(usize),
 }
 
 impl Refusal {
     /// [`Refusal::UnknownMarble`] with a name from the wire, cut to a length that a log can bear.
     pub(crate) fn unknown_marble(name: &str) -> Self {
         Self::UnknownMarble(cut(name))
+    }
+
+    /// [`Refusal::UnknownSecret`] with a name from the wire, cut likewise.
+    pub(crate) fn unknown_secret(name: &str) -> Self {
+        Self::UnknownSecret(cut(name))
     }
 
     /// [`Refusal::Uuid`] with a text from the wire, cut likewise.

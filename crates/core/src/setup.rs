@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use marblerun_manifest::{FeatureGate, Finding, Manifest};
 use zeroize::Zeroizing;
 
+use crate::counters::Counters;
 use crate::event::Stored;
 use crate::journal::Dek;
 use crate::keys::KeySource;
@@ -51,6 +52,7 @@ pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> 
         activations: BTreeMap::new(),
         log: vec![LogLine::new(now, "Initial manifest set")],
         epoch: 0,
+        counters: Counters::default(),
     };
     Ok(Prepared { stored, manifest, warnings: checked.warnings, dek, shares })
 }

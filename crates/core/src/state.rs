@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use marblerun_manifest::Manifest;
 
+use crate::counters::Counters;
 use crate::encoding::pem;
 use crate::journal::Header;
 use crate::log::LogLine;
@@ -61,6 +62,8 @@ pub struct Deployment {
     pub log: Arc<Vec<LogLine>>,
     /// Counts changes of certificates and secrets: an admission made under another epoch is void.
     pub epoch: u64,
+    /// Monotonic counters of marbles.
+    pub counters: Counters,
 }
 
 /// What `.Previous` means after a rotation.

@@ -9,12 +9,14 @@ mod address;
 mod chain;
 mod error;
 mod exchange;
+mod pem;
 mod tls;
 
 pub use address::{Address, DEFAULT_PORT};
 pub use chain::{CertificateChain, ChainError, pem_certificates};
 pub use error::{ClientError, printable};
 pub use exchange::Limits;
+pub use pem::PemError;
 pub use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 pub use tls::{Identity, Trust};
 
@@ -25,7 +27,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde::de::DeserializeOwned;
 
-use crate::rest::{Base64, v1, v2};
+use crate::rest::{Base64, Secret, SecretUploads, Secrets, SetSecrets, v1, v2};
 use exchange::{Answer, Request};
 
 /// Calls the client API of one Coordinator.
@@ -146,6 +148,36 @@ impl Client {
             Some(log) => Ok(log.update_log),
             None => Ok(self.get_v1::<String>("/update").await?.lines().map(str::to_owned).collect()),
         }
+    }
+
+    /// Values of secrets that the user may read; unset ones have none.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub async fn secrets(&self, names: &[String]) -> Result<BTreeMap<String, Secret>, ClientError> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(names.iter().map(|name| ("s", name)));
+        let query = query.finish();
+        match self.get::<Secrets>(&format!("/api/v2/secrets?{query}")).await? {
+            Some(answer) => Ok(answer.secrets),
+            None => self.get_v1(&format!("/secrets?{query}")).await,
+        }
+    }
+
+    /// Uploads values of user-defined secrets: all of them or none.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub async fn set_secrets(&self, uploads: SecretUploads) -> Result<(), ClientError> {
+        let body = SetSecrets { secrets: uploads };
+        let answer = self.send(Request::post_json("/api/v2/secrets", &body)).await?;
+        let answer = match answer {
+            answer if answer.unknown_endpoint() => {
+                self.send(Request::post_json("/secrets", &body.secrets)).await?
+            }
+            answer => answer,
+        };
+        answer.success::<serde_json::Value>().map(|_| ())
     }
 
     /// `None` if the Coordinator does not know the endpoint.

@@ -1,12 +1,20 @@
-//! `marblerun secret`: not built yet, but its command line is read.
+//! `marblerun secret`: upload and read secrets as a user.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
+use marblerun_api::client::{Client, printable};
+use marblerun_api::rest::{SecretBytes, SecretUpload, SecretUploads};
+use zeroize::Zeroizing;
 
+use super::help;
 use super::user::Login;
-use super::{help, not_built};
-use crate::Failure;
+use crate::trust::{self, Context};
+use crate::{Failure, console, file};
 
 /// Arguments of `marblerun secret`.
 #[derive(Debug, Args)]
@@ -57,14 +65,99 @@ impl Secret {
         &self.login
     }
 
-    pub(crate) fn execute(self) -> Result<(), Failure> {
-        if self.command.is_some() {
-            self.login.check()?;
-        }
-        match self.command {
+    pub(crate) async fn execute(self, context: &Context) -> Result<(), Failure> {
+        let Self { login, command } = self;
+        match command {
             None => help(&["secret"]),
-            Some(Command::Set(_)) => not_built("secret set"),
-            Some(Command::Get(_)) => not_built("secret get"),
+            Some(Command::Set(set)) => set.execute(&login, context).await,
+            Some(Command::Get(get)) => get.execute(&login, context).await,
         }
+    }
+}
+
+impl Set {
+    async fn execute(self, login: &Login, context: &Context) -> Result<(), Failure> {
+        let identity = login.identity()?;
+        let uploads = self.uploads()?;
+        trust::known_as(&self.addr, Some(identity), context)?.set_secrets(uploads).await?;
+        console::note("Secret successfully set");
+        Ok(())
+    }
+
+    fn uploads(&self) -> Result<SecretUploads, Failure> {
+        let content = file::read(&self.file)?;
+        let unusable = |why: String| Failure::Argument(format!("{}: {why}", self.file.display()));
+        match self.from_pem.as_deref().filter(|name| !name.is_empty()) {
+            Some(name) => {
+                let upload = SecretUpload::from_pem(&content).map_err(|error| unusable(error.to_string()))?;
+                Ok(SecretUploads(BTreeMap::from([(name.to_owned(), upload)])))
+            }
+            None => serde_json::from_slice(&content).map_err(|error| unusable(malformed(&error))),
+        }
+    }
+}
+
+/// Not the parser's own words: they may quote a value.
+fn malformed(error: &serde_json::Error) -> String {
+    format!(
+        "line {}, column {}: expected JSON of the form {{\"name\": {{\"Key\": \"base64\"}}}}, or {{\"Cert\", \"Private\"}} \
+         for a certificate, each name once (a PEM file needs --from-pem NAME)",
+        error.line(),
+        error.column()
+    )
+}
+
+impl Get {
+    async fn execute(self, login: &Login, context: &Context) -> Result<(), Failure> {
+        let client = trust::known_as(&self.addr, Some(login.identity()?), context)?;
+        match &self.output {
+            None => print(&client, &self.names).await,
+            Some(path) => save(&client, &self.names, path).await,
+        }
+    }
+}
+
+/// The secrets as JSON, as the Coordinator sends them.
+async fn save(client: &Client, names: &[String], path: &Path) -> Result<(), Failure> {
+    let secrets = client.secrets(names).await?;
+    let encoded = serde_json::to_vec_pretty(&secrets)
+        .map_err(|error| Failure::Contradiction(format!("secrets that are no JSON: {error}")))?;
+    let encoded = Zeroizing::new(encoded);
+    file::write(path, &encoded)
+        .map_err(|source| Failure::Io { doing: format!("writing {}", path.display()), source })?;
+    console::note(&format!("Saved secrets to: {}", path.display()));
+    Ok(())
+}
+
+async fn print(client: &Client, names: &[String]) -> Result<(), Failure> {
+    for (name, secret) in client.secrets(names).await? {
+        let mut text = format!("{}:\n", printable(&name));
+        line(&mut text, "Type", &printable(&secret.r#type));
+        line(&mut text, "UserDefined", &secret.user_defined.to_string());
+        if secret.size > 0 {
+            line(&mut text, "Size", &secret.size.to_string());
+        }
+        if secret.valid_for > 0 {
+            line(&mut text, "ValidFor", &format!("{} days", secret.valid_for));
+        }
+        if secret.cert.is_some() {
+            value(&mut text, "Cert", secret.cert.as_ref());
+            value(&mut text, "Public", secret.public.as_ref());
+        }
+        value(&mut text, if secret.cert.is_some() { "Private" } else { "Key" }, secret.private.as_ref());
+        console::print(&Zeroizing::new(text))?;
+    }
+    Ok(())
+}
+
+/// Writing to a text cannot fail.
+fn line(text: &mut String, what: &str, value: &str) {
+    let _ = writeln!(text, "\t{:<14} {value}", format!("{what}:"));
+}
+
+fn value(text: &mut String, what: &str, bytes: Option<&SecretBytes>) {
+    match bytes {
+        Some(bytes) => line(text, what, &Zeroizing::new(STANDARD.encode(&*bytes.0))),
+        None => line(text, what, "(not set)"),
     }
 }

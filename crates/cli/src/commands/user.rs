@@ -1,11 +1,12 @@
 //! Flags by which a user logs in, or a recovery key is named, wherever a command needs one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use marblerun_api::client::{Identity, PemError};
 
-use crate::Failure;
 use crate::recovery_key::PrivateKey;
+use crate::{Failure, file};
 
 /// Certificate and key of a user: two files, or a PKCS#11 token. The flags may stand before a subcommand, so the rules
 /// between them are checked after parsing.
@@ -54,6 +55,23 @@ impl Login {
             }
         };
         Err(Failure::Argument(wrong.into()))
+    }
+}
+
+impl Login {
+    /// Certificate and key, to log in with.
+    pub(crate) fn identity(&self) -> Result<Identity, Failure> {
+        self.check()?;
+        let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
+            let not_built = "logging in with a PKCS#11 token is not built yet; use --cert and --key";
+            return Err(Failure::Argument(not_built.into()));
+        };
+        let unusable =
+            |path: &Path, error: PemError| Failure::Argument(format!("{}: {error}", path.display()));
+        let certificates =
+            Identity::certificates_from_pem(&file::read(cert)?).map_err(|error| unusable(cert, error))?;
+        let key = Identity::key_from_pem(&file::read(key)?).map_err(|error| unusable(key, error))?;
+        Ok(Identity { certificates, key })
     }
 }
 

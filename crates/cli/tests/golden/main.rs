@@ -20,9 +20,8 @@ use marblerun_testkit::golden::{Report, folder};
 const WAITING: &[(&str, &str)] = &[
     ("cluster-", "needs the commands for Kubernetes clusters"),
     ("get-updates-after-raise", "needs manifest update"),
-    ("log", "needs manifest update and secret set"),
+    ("log", "needs manifest update"),
     ("package-info", "needs package-info"),
-    ("secret-", "needs secret"),
     ("update-", "needs manifest update"),
     ("user-files", "needs manifest update"),
 ];

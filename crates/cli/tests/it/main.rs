@@ -6,6 +6,7 @@ mod check;
 mod desk;
 mod output;
 mod recovery;
+mod secrets;
 mod trust;
 mod usage;
 mod yaml;

@@ -10,8 +10,7 @@ use serde_json::Value;
 use super::routes::Version;
 use crate::failure::Failure;
 
-/// A request that was carried out.
-#[derive(Debug)]
+/// A request that was carried out. Has no `Debug`: it may carry secrets.
 pub(super) struct Success {
     data: Value,
     message: Option<String>,

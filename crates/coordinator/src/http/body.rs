@@ -55,7 +55,7 @@ fn too_large(limit: usize) -> Refused {
 /// # Errors
 /// 400 with the place; see also [`read`].
 pub(super) async fn json<T: DeserializeOwned>(body: Received, limit: usize) -> Result<T, Refused> {
-    // Wiped: some bodies hold secrets, and it costs little.
+    // Wiped afterwards: a body may carry secrets.
     let bytes = Zeroizing::new(read(body, limit).await?);
     serde_json::from_slice(&bytes).map_err(|error| {
         // Not serde's own text: it may quote what stands there.

@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use http::{Request, StatusCode};
 use marblerun_api::rest::{Base64, v1, v2};
-use marblerun_core::{Deployment, Prepared, Refusal, State};
+use marblerun_core::{Deployment, Prepared, Refusal, State, User};
 use marblerun_manifest::{FeatureGate, MAX_MANIFEST_BYTES};
 
 use super::answer::{Refused, Success};
-use super::body;
-use super::routes::{Endpoint, Route, Version};
+use super::routes::{Endpoint, MarbleEndpoint, Route, UserEndpoint, Version};
+use super::{body, counters, login, secrets};
 use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
@@ -41,12 +41,34 @@ pub(super) async fn answer(
         Endpoint::Recover => recover(coordinator, &state, route.version, request).await,
         Endpoint::RecoverPublicKey => recover_public_key(coordinator).await,
         Endpoint::SignQuote => gated(&state, FeatureGate::SignQuoteEndpoint, "sign-quote"),
-        Endpoint::MonotonicCounter => gated(&state, FeatureGate::MonotonicCounter, "monotonic-counter"),
-        Endpoint::Secrets => users_only(&state, peer, "reading secrets"),
-        Endpoint::SetSecrets => users_only(&state, peer, "uploading secrets"),
-        Endpoint::Update => users_only(&state, peer, "updating the manifest"),
-        Endpoint::Acknowledge => users_only(&state, peer, "acknowledging an update"),
-        Endpoint::Cancel => users_only(&state, peer, "cancelling an update"),
+        Endpoint::User(endpoint) => {
+            let (user, deployment) = login::user(&state, peer.as_ref())?;
+            for_user(user, deployment, coordinator, endpoint, route.version, request).await
+        }
+        Endpoint::Marble(MarbleEndpoint::MonotonicCounter) => {
+            // The gate before the login: a closed one answers the same to all.
+            let deployment = open_gate(&state, FeatureGate::MonotonicCounter, "monotonic-counter")?;
+            let marble = login::marble(coordinator, deployment, peer.as_ref())?;
+            counters::raise(marble, coordinator, request).await
+        }
+    }
+}
+
+/// What a user asks for. Whatever is added here, `user` says who is calling.
+async fn for_user(
+    user: User,
+    deployment: &Deployment,
+    coordinator: &Coordinator,
+    endpoint: UserEndpoint,
+    version: Version,
+    request: Request<Received>,
+) -> Answer {
+    match endpoint {
+        UserEndpoint::Secrets => secrets::read(&user, deployment, version, request.uri().query()),
+        UserEndpoint::SetSecrets => secrets::set(user, coordinator, version, request).await,
+        UserEndpoint::Update => Err(not_built("updating the manifest")),
+        UserEndpoint::Acknowledge => Err(not_built("acknowledging an update")),
+        UserEndpoint::Cancel => Err(not_built("cancelling an update")),
     }
 }
 
@@ -181,28 +203,17 @@ async fn recover_public_key(coordinator: &Coordinator) -> Answer {
 }
 
 fn gated(state: &State, gate: FeatureGate, what: &str) -> Answer {
-    let open = state.deployment().is_some_and(|d| d.manifest.config.feature_gates.contains(&gate));
-    if open {
-        return Err(not_built(what));
-    }
-    let closed = format!("{what} is off: the manifest's Config.FeatureGates does not name it");
-    Err(Refused::new(StatusCode::FORBIDDEN, &closed))
+    open_gate(state, gate, what)?;
+    Err(not_built(what))
 }
 
-/// Routes that need a user: refused for everybody else already now.
-fn users_only(state: &State, peer: Option<PeerCertificate>, what: &str) -> Answer {
-    let deployment = state.deployment();
-    let known = deployment.zip(peer).is_some_and(|(deployment, peer)| is_user(deployment, &peer));
-    if known {
-        return Err(not_built(what));
-    }
-    let unknown = "not authorised: log in with the client certificate of a user of the manifest";
-    Err(Refused::new(StatusCode::UNAUTHORIZED, unknown))
-}
-
-/// Equality with a certificate of the manifest decides; issuer, subject and dates do not count.
-fn is_user(deployment: &Deployment, peer: &PeerCertificate) -> bool {
-    deployment.manifest.users.values().any(|user| user.certificate == peer.0.as_ref())
+/// The deployment, if its manifest opens this gate.
+fn open_gate<'a>(state: &'a State, gate: FeatureGate, what: &str) -> Result<&'a Deployment, Refused> {
+    let open = |deployment: &&Deployment| deployment.manifest.config.feature_gates.contains(&gate);
+    state.deployment().filter(open).ok_or_else(|| {
+        let closed = format!("{what} is off: the manifest's Config.FeatureGates does not name it");
+        Refused::new(StatusCode::FORBIDDEN, &closed)
+    })
 }
 
 fn not_serving(state: &State) -> Refused {

@@ -5,8 +5,11 @@
 
 mod answer;
 mod body;
+mod counters;
 mod endpoints;
+mod login;
 mod routes;
+mod secrets;
 
 use std::time::Instant;
 

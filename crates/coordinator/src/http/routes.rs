@@ -26,22 +26,36 @@ pub(super) enum Endpoint {
     Recover,
     /// Key for recovery secrets on their way.
     RecoverPublicKey,
+    /// The update log.
+    UpdateLog,
+    /// The update that waits for acknowledgements.
+    PendingUpdate,
+    /// Verify and sign a quote.
+    SignQuote,
+    /// For users of the manifest alone: the handler receives the user who is logged in.
+    User(UserEndpoint),
+    /// For activated marbles alone, behind the feature gate for it: the handler receives the marble.
+    Marble(MarbleEndpoint),
+}
+
+/// What users may call; everybody else is answered 401, whatever the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UserEndpoint {
     /// Read secrets.
     Secrets,
     /// Upload secrets.
     SetSecrets,
-    /// The update log.
-    UpdateLog,
     /// Update packages or the whole manifest.
     Update,
-    /// The update that waits for acknowledgements.
-    PendingUpdate,
-    /// Acknowledge it.
+    /// Acknowledge the pending update.
     Acknowledge,
     /// Cancel it.
     Cancel,
-    /// Verify and sign a quote.
-    SignQuote,
+}
+
+/// What activated marbles may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MarbleEndpoint {
     /// Raise a counter.
     MonotonicCounter,
 }
@@ -64,6 +78,8 @@ const fn route(method: &'static str, path: &'static str, version: Version, endpo
 }
 
 use Endpoint as E;
+use MarbleEndpoint as M;
+use UserEndpoint as U;
 use Version::{V1, V2};
 
 static ROUTES: [Route; 27] = [
@@ -72,28 +88,28 @@ static ROUTES: [Route; 27] = [
     route("POST", "/manifest", V1, E::SetManifest),
     route("GET", "/quote", V1, E::Quote),
     route("POST", "/recover", V1, E::Recover),
-    route("GET", "/secrets", V1, E::Secrets),
-    route("POST", "/secrets", V1, E::SetSecrets),
+    route("GET", "/secrets", V1, E::User(U::Secrets)),
+    route("POST", "/secrets", V1, E::User(U::SetSecrets)),
     route("GET", "/update", V1, E::UpdateLog),
-    route("POST", "/update", V1, E::Update),
+    route("POST", "/update", V1, E::User(U::Update)),
     route("GET", "/update-manifest", V1, E::PendingUpdate),
-    route("POST", "/update-manifest", V1, E::Acknowledge),
-    route("POST", "/update-cancel", V1, E::Cancel),
+    route("POST", "/update-manifest", V1, E::User(U::Acknowledge)),
+    route("POST", "/update-cancel", V1, E::User(U::Cancel)),
     route("GET", "/api/v2/status", V2, E::Status),
     route("GET", "/api/v2/manifest", V2, E::Manifest),
     route("POST", "/api/v2/manifest", V2, E::SetManifest),
     route("GET", "/api/v2/quote", V2, E::Quote),
     route("POST", "/api/v2/recover", V2, E::Recover),
     route("GET", "/api/v2/recover/public-key", V2, E::RecoverPublicKey),
-    route("GET", "/api/v2/secrets", V2, E::Secrets),
-    route("POST", "/api/v2/secrets", V2, E::SetSecrets),
+    route("GET", "/api/v2/secrets", V2, E::User(U::Secrets)),
+    route("POST", "/api/v2/secrets", V2, E::User(U::SetSecrets)),
     route("GET", "/api/v2/update", V2, E::UpdateLog),
-    route("POST", "/api/v2/update", V2, E::Update),
+    route("POST", "/api/v2/update", V2, E::User(U::Update)),
     route("GET", "/api/v2/update-manifest", V2, E::PendingUpdate),
-    route("POST", "/api/v2/update-manifest", V2, E::Acknowledge),
-    route("POST", "/api/v2/update-cancel", V2, E::Cancel),
+    route("POST", "/api/v2/update-manifest", V2, E::User(U::Acknowledge)),
+    route("POST", "/api/v2/update-cancel", V2, E::User(U::Cancel)),
     route("POST", "/api/v2/sign-quote", V2, E::SignQuote),
-    route("POST", "/api/v2/monotonic-counter", V2, E::MonotonicCounter),
+    route("POST", "/api/v2/monotonic-counter", V2, E::Marble(M::MonotonicCounter)),
 ];
 
 /// The route of a request, if there is one.

@@ -59,7 +59,7 @@ impl Life {
     }
 
     pub(crate) fn submit(&self, command: Command) -> Result<(), CommitError> {
-        self.runtime.block_on(self.writer.submit(command))
+        self.runtime.block_on(self.writer.submit(command)).map(drop)
     }
 
     fn deployment(&self) -> Deployment {

@@ -6,6 +6,9 @@ use std::fs;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use marblerun_testkit::client::grpc;
+use marblerun_testkit::client::http::{Request, Transport, send};
+use marblerun_testkit::client::tls::Identity;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::json;
 
 use crate::running::{Running, manifest, options};
@@ -14,10 +17,15 @@ use crate::running::{Running, manifest, options};
 fn secrets_are_nowhere_but_in_answers_to_marbles() {
     let mut running =
         Running::with(options().env("EDG_DEBUG_LOGGING", "1").env("EDG_HTTP_ERROR_LOG_LEVEL", "debug"));
-    assert_eq!(running.set(&with_secrets()).status, 200);
+    let (user, pem) = user();
+    let mut manifest = with_secrets();
+    manifest["Users"] = json!({"alice": {"Certificate": pem, "Roles": ["all"]}});
+    assert_eq!(running.set(&manifest).status, 200);
+    let (uploaded, mut said) = upload(&running, &user);
     let mut canaries = canaries(&running);
-    assert!(canaries.len() >= 5, "{:?}", canaries.keys());
-    let mut said = failures(&running, &canaries);
+    canaries.insert("uploaded".into(), uploaded);
+    assert!(canaries.len() >= 6, "{:?}", canaries.keys());
+    said.extend(failures(&running, &canaries));
     running.process.restart().unwrap();
     canaries
         .extend(self::canaries(&running).into_iter().map(|(name, value)| (format!("{name} again"), value)));
@@ -56,8 +64,48 @@ fn with_secrets() -> serde_json::Value {
         "own": {"Type": "symmetric-key", "Size": 256},
         "certificate": {"Type": "cert-ecdsa", "Size": 256},
         "identity": {"Type": "cert-ed25519", "Shared": true},
+        "uploaded": {"Type": "plain", "UserDefined": true},
     });
-    manifest(json!({"press": {"Package": "cider", "Parameters": parameters}, "cellar": limited}), secrets)
+    let marbles = json!({"press": {"Package": "cider", "Parameters": parameters}, "cellar": limited});
+    let mut manifest = manifest(marbles, secrets);
+    let names = json!(["uploaded"]);
+    manifest["Roles"] = json!({"all": {
+        "ResourceType": "Secrets", "ResourceNames": names, "Actions": ["ReadSecret", "WriteSecret"],
+    }});
+    manifest
+}
+
+/// A user who can log in, and the certificate for the manifest.
+fn user() -> (Identity, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+    let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    (Identity::new(vec![certificate.der().clone()], &der).unwrap(), certificate.pem())
+}
+
+/// Uploads a value in good and in bad requests: the value, and what was answered.
+fn upload(running: &Running, user: &Identity) -> (Vec<u8>, Vec<String>) {
+    let value: Vec<u8> = b"canary-6d1f9e".iter().chain(&[0xc3, 7]).copied().cycle().take(40).collect();
+    let text = STANDARD.encode(&value);
+    let bodies = [
+        (format!("{{\"secrets\":{{\"uploaded\":{{\"Key\":\"{text}\"}}}}}}"), 200),
+        (format!("{{\"secrets\":{{\"uploaded\":{{\"Key\":\"{text}\",\"Keys\":\"{text}\"}}}}}}"), 400),
+        (format!("{{\"secrets\":{{\"uploaded\":{{\"Private\":\"{text}\"}}}}}}"), 400),
+        (format!("{{\"secrets\":{{\"uploaded\":{{\"Key\":\"{text}"), 400),
+        (format!("{{\"secrets\":{{\"uploaded\":{{\"Key\":\"%{text}\"}}}}}}"), 400),
+        (format!("{{\"secrets\":\"{text}\"}}"), 400),
+        (format!("{{\"secrets\":{{\"shared\":{{\"Key\":\"{text}\"}}}}}}"), 403),
+    ];
+    let said = bodies.map(|(body, expected)| {
+        let (method, path) = ("POST".into(), "/api/v2/secrets".into());
+        let request = Request { method, path, headers: vec![], body: body.into_bytes() };
+        let call = send(running.process.client_addr, Transport::Tls(Some(user)), request);
+        let answer = running.runtime.block_on(call).unwrap();
+        assert_eq!(answer.status, expected);
+        String::from_utf8(answer.body).unwrap()
+    });
+    let log = String::from_utf8(running.get("/api/v2/update").body).unwrap();
+    (value, said.into_iter().chain([log]).collect())
 }
 
 /// Raw secret values by name, as a marble receives them.

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod counters;
 mod crash;
 mod disk;
 mod emojivoto;
@@ -23,6 +24,7 @@ mod running;
 mod sealed_files;
 mod slow_keys;
 mod starts;
+mod users;
 
 /// Past the capture of test output: what is skipped or measured must be seen.
 fn say(line: &str) {

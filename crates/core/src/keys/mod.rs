@@ -3,6 +3,7 @@
 //! Private keys leave this room as PKCS#8 version 1, the form that Go's `x509.ParsePKCS8PrivateKey` and OpenSSL read
 //! for every kind. Nothing here signs for anyone but a certificate authority ([`SigningKey`]).
 
+mod fit;
 mod generate;
 mod p224;
 mod signing;
@@ -10,6 +11,7 @@ mod signing;
 use marblerun_manifest::{Curve, SecretKind};
 use zeroize::Zeroizing;
 
+pub use fit::check_pair;
 pub use signing::SigningKey;
 
 /// A kind of key pair.

@@ -5,6 +5,9 @@ use p224::SecretKey;
 use p224::elliptic_curve::sec1::ToEncodedPoint as _;
 use zeroize::Zeroizing;
 
+use der::asn1::{AnyRef, OctetStringRef};
+use der::{Decode as _, SliceReader, Tag, Tagged as _};
+
 use super::{KeyError, KeyPair};
 
 const SCALAR_BYTES: usize = 28;
@@ -25,6 +28,29 @@ pub(super) fn key_pair() -> Result<KeyPair, KeyError> {
     let scalar = Zeroizing::new(<[u8; SCALAR_BYTES]>::from(secret.to_bytes()));
     let point = secret.public_key().to_encoded_point(false);
     Ok(KeyPair { private: pkcs8(&*scalar, point.as_bytes()), public: public_key_info(point.as_bytes()) })
+}
+
+/// The public point of a private key in PKCS#8, uncompressed; `None` if the bytes are no P-224 key.
+pub(super) fn public_half(pkcs8: &[u8]) -> Option<Vec<u8>> {
+    let secret = SecretKey::from_slice(scalar(pkcs8).ok()?).ok()?;
+    Some(secret.public_key().to_encoded_point(false).as_bytes().to_vec())
+}
+
+/// `PrivateKeyInfo` (RFC 5208), in it `ECPrivateKey` (RFC 5915). What may follow the scalar is not looked at.
+fn scalar(pkcs8: &[u8]) -> der::Result<&[u8]> {
+    let outer = AnyRef::from_der(pkcs8)?;
+    outer.tag().assert_eq(Tag::Sequence)?;
+    let mut fields = SliceReader::new(outer.value())?;
+    u8::decode(&mut fields)?;
+    let algorithm = AnyRef::decode(&mut fields)?;
+    if algorithm.value() != &ALGORITHM[2..] {
+        return Err(Tag::Sequence.value_error().into());
+    }
+    let inner = AnyRef::from_der(<&OctetStringRef>::decode(&mut fields)?.as_bytes())?;
+    inner.tag().assert_eq(Tag::Sequence)?;
+    let mut fields = SliceReader::new(inner.value())?;
+    u8::decode(&mut fields)?;
+    Ok(<&OctetStringRef>::decode(&mut fields)?.as_bytes())
 }
 
 /// Uniform in 1 to n-1 by rejection.

@@ -10,6 +10,7 @@
 mod authority;
 mod certificate;
 mod extensions;
+mod leaf;
 mod name;
 mod request;
 mod signature;

@@ -3,9 +3,13 @@
 //! A value is made when it is asked for, by whoever needs it; this room keeps none. Nothing here checks who may see one.
 
 mod root;
+mod trial;
+mod upload;
 mod value;
 
 pub use root::{MAX_DERIVED_BYTES, RootSecret};
+pub(crate) use trial::refusing_nul;
+pub use upload::{MAX_PLAIN_BYTES, Upload};
 pub use value::SecretValue;
 
 use std::collections::BTreeMap;

@@ -14,23 +14,23 @@ use marblerun_core::{
 
 const ID: &str = "0d1e2f30-4152-4637-8a9b-acbdcedff001";
 
-fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
 }
 
-fn accepting() -> State {
+pub(crate) fn accepting() -> State {
     State::Accepting(Arc::new(Pki::generate(&["localhost".into()], &[], &FreshKeys, now()).unwrap()))
 }
 
 /// A manifest with one marble type `web` whose entry is `marble`, and `rest` beside the packages.
-fn manifest(marble: &str, rest: &str) -> String {
+pub(crate) fn manifest(marble: &str, rest: &str) -> String {
     format!(
         r#"{{"Packages": {{"p": {{"UniqueID": "{id}"}}}}, "Marbles": {{"web": {{"Package": "p"{marble}}}}}{rest}}}"#,
         id = "ab".repeat(32)
     )
 }
 
-fn set(state: &State, manifest: &str) -> Result<State, Refusal> {
+pub(crate) fn set(state: &State, manifest: &str) -> Result<State, Refusal> {
     let prepared = prepare(manifest.as_bytes(), state.pki(), &FreshKeys, now())?;
     let events = decide(state, &Command::SetManifest(Arc::new(prepared)))?;
     Ok(events.iter().fold(state.clone(), |state, event| apply(&state, event).unwrap()))

@@ -14,3 +14,4 @@ mod go;
 mod lifecycle;
 mod openssl;
 mod secrets;
+mod users;

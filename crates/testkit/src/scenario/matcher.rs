@@ -75,6 +75,8 @@ impl<'a> Rules<'a> {
                     found.push(differs(at, expected, actual));
                 }
             }
+            // Bytes that a recording has as no text may be one by the letter of UTF-8: a NUL is.
+            (expected, Json::Text(text)) if expected.field_text("raw") == Some(&hex::encode(text)) => {}
             (expected, actual) if expected == actual => {}
             (expected, actual) => found.push(differs(at, expected, actual)),
         }

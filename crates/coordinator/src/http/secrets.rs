@@ -1,0 +1,100 @@
+//! `secrets`: users read and upload values.
+
+use std::collections::BTreeMap;
+
+use http::Request;
+use marblerun_api::rest::{self, SecretBytes, SecretUpload, SecretUploads, SetSecrets};
+use marblerun_core::secrets::{SecretValue, Upload};
+use marblerun_core::{Deployment, User, read_secrets};
+use marblerun_manifest::{Secret, Validity};
+use zeroize::Zeroizing;
+
+use super::answer::{Refused, Success};
+use super::body;
+use super::routes::Version;
+use crate::failure::Failure;
+use crate::service::Coordinator;
+use crate::traffic::Received;
+
+/// Largest upload: room for several of the largest plain secrets. More go into further requests.
+const MOST: usize = 8 << 20;
+
+/// Values of the secrets named in the query as `s`.
+pub(super) fn read(
+    user: &User,
+    deployment: &Deployment,
+    version: Version,
+    query: Option<&str>,
+) -> Result<Success, Refused> {
+    let parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let names: Vec<String> =
+        parameters.filter(|(key, _)| key == "s").map(|(_, name)| name.into_owned()).collect();
+    let found = read_secrets(deployment, user, &names).map_err(Failure::from)?;
+    let secrets: BTreeMap<String, rest::Secret> = found
+        .into_iter()
+        .map(|(name, (definition, value))| (name.to_owned(), on_the_wire(definition, value)))
+        .collect();
+    tracing::info!(user = user.name(), secrets = ?secrets.keys(), "secrets read");
+    match version {
+        Version::V1 => Success::new(secrets),
+        Version::V2 => Success::new(rest::Secrets { secrets }),
+    }
+}
+
+/// Sets all uploaded values, or none.
+pub(super) async fn set(
+    user: User,
+    coordinator: &Coordinator,
+    version: Version,
+    request: Request<Received>,
+) -> Result<Success, Refused> {
+    let uploads = match version {
+        Version::V1 => body::json::<SecretUploads>(request.into_body(), MOST).await?,
+        Version::V2 => body::json::<SetSecrets>(request.into_body(), MOST).await?.secrets,
+    };
+    let uploads = uploads.0.into_iter().map(|(name, upload)| (name, inner(upload))).collect();
+    coordinator.set_secrets(user, uploads).await?;
+    Success::new(())
+}
+
+fn inner(upload: SecretUpload) -> Upload {
+    Upload {
+        key: upload.key.map(|bytes| bytes.0),
+        certificate: upload.cert.map(|bytes| bytes.0.to_vec()),
+        private: upload.private.map(|bytes| bytes.0),
+    }
+}
+
+fn on_the_wire(definition: &Secret, value: Option<&SecretValue>) -> rest::Secret {
+    let (cert, private, public) = parts(value);
+    rest::Secret {
+        r#type: definition.kind.type_name().into(),
+        size: definition.kind.size_bits(),
+        shared: definition.shared,
+        user_defined: definition.user_defined,
+        cert,
+        valid_for: valid_days(definition),
+        private,
+        public,
+    }
+}
+
+/// Certificate, private and public part. Bytes without halves stand as both.
+fn parts(value: Option<&SecretValue>) -> (Option<SecretBytes>, Option<SecretBytes>, Option<SecretBytes>) {
+    let copy = |bytes: &[u8]| Some(SecretBytes(Zeroizing::new(bytes.to_vec())));
+    match value {
+        None => (None, None, None),
+        Some(SecretValue::Bytes(bytes)) => (None, copy(bytes), copy(bytes)),
+        Some(SecretValue::Certificate { certificate, public, private }) => {
+            (copy(certificate), copy(private), copy(public))
+        }
+    }
+}
+
+fn valid_days(definition: &Secret) -> u32 {
+    let made = definition.kind.is_certificate() && !definition.user_defined;
+    match definition.certificate.validity {
+        Validity::Days(days) if made => days,
+        Validity::Days(_) | Validity::Until(_) => 0,
+    }
+}
