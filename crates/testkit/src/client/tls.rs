@@ -77,6 +77,7 @@ pub async fn connect(
 ) -> Result<TlsStream<TcpStream>> {
     let connector = TlsConnector::from(client_config(identity, alpn)?);
     let socket = TcpStream::connect(address).await.with_context(|| format!("connect to {address}"))?;
+    socket.set_nodelay(true).context("TCP_NODELAY")?;
     connector.connect(server_name(), socket).await.context("TLS handshake")
 }
 
