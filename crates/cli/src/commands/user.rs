@@ -68,9 +68,10 @@ impl Login {
         };
         let unusable =
             |path: &Path, error: PemError| Failure::Argument(format!("{}: {error}", path.display()));
-        let certificates =
-            Identity::certificates_from_pem(&file::read(cert)?).map_err(|error| unusable(cert, error))?;
-        let key = Identity::key_from_pem(&file::read(key)?).map_err(|error| unusable(key, error))?;
+        let pem = file::read_secret(cert, "the user's certificate")?;
+        let certificates = Identity::certificates_from_pem(&pem).map_err(|error| unusable(cert, error))?;
+        let pem = file::read_secret(key, "the user's key")?;
+        let key = Identity::key_from_pem(&pem).map_err(|error| unusable(key, error))?;
         Ok(Identity { certificates, key })
     }
 }

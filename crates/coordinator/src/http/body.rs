@@ -50,19 +50,21 @@ fn too_large(limit: usize) -> Refused {
     Refused::new(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body exceeds {limit} bytes"))
 }
 
-/// A JSON body, nothing after it.
+/// A JSON body, nothing after it. `shape` shows the caller what was expected.
 ///
 /// # Errors
 /// 400 with the place; see also [`read`].
-pub(super) async fn json<T: DeserializeOwned>(body: Received, limit: usize) -> Result<T, Refused> {
+pub(super) async fn json<T: DeserializeOwned>(
+    body: Received,
+    limit: usize,
+    shape: &str,
+) -> Result<T, Refused> {
     // Wiped afterwards: a body may carry secrets.
     let bytes = Zeroizing::new(read(body, limit).await?);
     serde_json::from_slice(&bytes).map_err(|error| {
         // Not serde's own text: it may quote what stands there.
-        let place = format!("line {}, column {}", error.line(), error.column());
-        Refused::new(
-            StatusCode::BAD_REQUEST,
-            &format!("the body is not the JSON that this endpoint takes ({place})"),
-        )
+        let (line, column) = (error.line(), error.column());
+        let message = format!("the body is not {shape}, and nothing else, at line {line}, column {column}");
+        Refused::new(StatusCode::BAD_REQUEST, &message)
     })
 }

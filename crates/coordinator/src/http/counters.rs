@@ -18,7 +18,9 @@ pub(super) async fn raise(
     coordinator: &Coordinator,
     request: Request<Received>,
 ) -> Result<Success, Refused> {
-    let raise = body::json::<v2::RaiseCounter>(request.into_body(), MOST).await?;
+    let raise =
+        body::json::<v2::RaiseCounter>(request.into_body(), MOST, r#"{"name": text, "value": number}"#)
+            .await?;
     let value = coordinator.raise_counter(marble, raise.name, raise.value).await?;
     Success::new(v2::CounterValue { value })
 }

@@ -120,7 +120,10 @@ async fn set_manifest(
     }
     let raw = match version {
         Version::V1 => body::read(request.into_body(), MAX_MANIFEST_BYTES).await?,
-        Version::V2 => body::json::<v2::SetManifest>(request.into_body(), MOST_ENCODED).await?.manifest.0,
+        Version::V2 => {
+            let shape = r#"{"manifest": base64}"#;
+            body::json::<v2::SetManifest>(request.into_body(), MOST_ENCODED, shape).await?.manifest.0
+        }
     };
     let prepared = coordinator.set_manifest(raw).await?;
     let data = recovery_secrets(&prepared);
@@ -186,7 +189,8 @@ async fn recover(
     if state.recovery().is_none() {
         return Err(Failure::from(Refusal::NotInRecovery(state.phase())).into());
     }
-    let sent: v2::Recover = body::json(request.into_body(), MOST_RECOVERY).await?;
+    let shape = r#"{"recoverySecret": base64, "recoverySecretSignature": base64}"#;
+    let sent: v2::Recover = body::json(request.into_body(), MOST_RECOVERY, shape).await?;
     let remaining = coordinator.recover(sent.recovery_secret.0, &sent.recovery_secret_signature.0).await?;
     let message = match remaining {
         0 => "Recovery successful.".into(),

@@ -16,6 +16,12 @@ use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::traffic::Received;
 
+/// What an upload looks like.
+const SHAPE_V1: &str =
+    r#"{NAME: {"Key": base64} or {"Cert": base64, "Private": base64}, ...} with each name once"#;
+const SHAPE_V2: &str =
+    r#"{"secrets": {NAME: {"Key": base64} or {"Cert": base64, "Private": base64}, ...}} with each name once"#;
+
 /// Largest upload: room for several of the largest plain secrets. More go into further requests.
 const MOST: usize = 8 << 20;
 
@@ -49,8 +55,8 @@ pub(super) async fn set(
     request: Request<Received>,
 ) -> Result<Success, Refused> {
     let uploads = match version {
-        Version::V1 => body::json::<SecretUploads>(request.into_body(), MOST).await?,
-        Version::V2 => body::json::<SetSecrets>(request.into_body(), MOST).await?.secrets,
+        Version::V1 => body::json::<SecretUploads>(request.into_body(), MOST, SHAPE_V1).await?,
+        Version::V2 => body::json::<SetSecrets>(request.into_body(), MOST, SHAPE_V2).await?.secrets,
     };
     let uploads = uploads.0.into_iter().map(|(name, upload)| (name, inner(upload))).collect();
     coordinator.set_secrets(user, uploads).await?;

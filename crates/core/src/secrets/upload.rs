@@ -40,7 +40,7 @@ impl Upload {
             SecretKind::Symmetric { bytes } if key.len() != bytes as usize => {
                 Err(format!("has {bytes} bytes by its definition, `Key` has {}", key.len()))
             }
-            SecretKind::Plain if key.is_empty() => Err("is not empty".into()),
+            SecretKind::Plain if key.is_empty() => Err("must not be empty".into()),
             SecretKind::Plain if key.len() > MAX_PLAIN_BYTES => {
                 Err(format!("has at most {MAX_PLAIN_BYTES} bytes, `Key` has {}", key.len()))
             }
