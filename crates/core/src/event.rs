@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::counters::{CounterId, Counters};
 use crate::encoding::json;
-use crate::log::{LogLine, from_milliseconds, milliseconds};
+use crate::log::{History, LogLine, from_milliseconds, milliseconds};
 use crate::pki::Pki;
 use crate::secrets::{RootSecret, SecretValue};
 use crate::state::{Chain, Deployment, Previous, State};
@@ -71,7 +71,7 @@ pub struct Stored {
     pub activations: BTreeMap<String, u64>,
     /// See [`Deployment::log`].
     #[serde(default)]
-    pub log: Vec<LogLine>,
+    pub log: History,
     /// See [`Deployment::epoch`].
     #[serde(default)]
     pub epoch: u64,
@@ -187,7 +187,7 @@ impl Stored {
             secrets: (*deployment.secrets).clone(),
             previous: deployment.previous.as_ref().map(|p| (p.root_secret.clone(), p.secrets.clone())),
             activations: (*deployment.activations).clone(),
-            log: (*deployment.log).clone(),
+            log: deployment.log.clone(),
             epoch: deployment.epoch,
             counters: deployment.counters.clone(),
         }
@@ -214,7 +214,7 @@ impl Stored {
                 Arc::new(Previous { root_secret: root_secret.clone(), secrets: secrets.clone() })
             }),
             activations: Arc::new(self.activations.clone()),
-            log: Arc::new(self.log.clone()),
+            log: self.log.clone(),
             epoch: self.epoch,
             counters: self.counters.clone(),
         }
@@ -245,12 +245,12 @@ impl Deployment {
         user: &str,
         values: &BTreeMap<String, SecretValue>,
     ) -> Result<Self, ReplayError> {
-        let (mut secrets, mut log) = (Arc::clone(&self.secrets), Arc::clone(&self.log));
+        let (mut secrets, mut log) = (Arc::clone(&self.secrets), self.log.clone());
         for (name, value) in values {
             let definition = self.manifest.secrets.get(name);
             let definition = definition.ok_or(ReplayError::Order("a secret was set that is not defined"))?;
             Arc::make_mut(&mut secrets).insert(name.clone(), value.clone());
-            Arc::make_mut(&mut log).push(secret_set(at, user, name, definition.kind));
+            log = log.with(secret_set(at, user, name, definition.kind));
         }
         Ok(Self { secrets, log, epoch: self.epoch.saturating_add(1), ..self.clone() })
     }

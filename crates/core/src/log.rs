@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
+use rpds::VectorSync;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -38,6 +39,51 @@ impl LogLine {
         object.insert("update".into(), self.update.clone().into());
         object.extend(self.fields.iter().cloned());
         serde_json::Value::Object(object).to_string()
+    }
+}
+
+/// All lines, oldest first. Cheap to clone and to extend: it shares what did not change with the one before it.
+#[derive(Clone, Default)]
+pub struct History(VectorSync<LogLine>);
+
+impl History {
+    /// The history with one more line.
+    #[must_use]
+    pub fn with(&self, line: LogLine) -> Self {
+        Self(self.0.push_back(line))
+    }
+
+    /// The lines, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &LogLine> {
+        self.0.iter()
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing happened yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<LogLine> for History {
+    fn from_iter<I: IntoIterator<Item = LogLine>>(lines: I) -> Self {
+        Self(lines.into_iter().collect())
+    }
+}
+
+impl Serialize for History {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for History {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::<LogLine>::deserialize(deserializer).map(Self::from_iter)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::counters::Counters;
 use crate::event::Stored;
 use crate::journal::Dek;
 use crate::keys::KeySource;
-use crate::log::{LogLine, milliseconds};
+use crate::log::{History, LogLine, milliseconds};
 use crate::pki::Pki;
 use crate::recovery::{self, Shares};
 use crate::refusal::Refusal;
@@ -50,7 +50,7 @@ pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> 
         secrets: secrets::make_shared(&manifest, &BTreeMap::new(), pki, keys, now)?,
         previous: None,
         activations: BTreeMap::new(),
-        log: vec![LogLine::new(now, "Initial manifest set")],
+        log: History::default().with(LogLine::new(now, "Initial manifest set")),
         epoch: 0,
         counters: Counters::default(),
     };

@@ -9,7 +9,7 @@ use marblerun_manifest::Manifest;
 use crate::counters::Counters;
 use crate::encoding::pem;
 use crate::journal::Header;
-use crate::log::LogLine;
+use crate::log::History;
 use crate::pki::Pki;
 use crate::recovery::shamir::Share;
 use crate::secrets::{RootSecret, SecretValue};
@@ -59,7 +59,7 @@ pub struct Deployment {
     /// Successful activations by marble type; only of limited types.
     pub activations: Arc<BTreeMap<String, u64>>,
     /// What happened to the deployment, for its users.
-    pub log: Arc<Vec<LogLine>>,
+    pub log: History,
     /// Counts changes of certificates and secrets: an admission made under another epoch is void.
     pub epoch: u64,
     /// Monotonic counters of marbles.

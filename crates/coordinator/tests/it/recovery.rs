@@ -149,7 +149,7 @@ fn each_refusal_says_which_rule_and_changes_nothing() {
     let key = data(&running.get("/api/v2/recover/public-key"))["ephemeralPublicKey"].take();
     let key = STANDARD.decode(key.as_str().unwrap()).unwrap();
     let [one, two] = &secrets[..] else { panic!("two secrets") };
-    refused(&running.recover(b"{}"), 400, "not the JSON");
+    refused(&running.recover(b"{}"), 400, "the body is not {");
     refused(&running.recover(&body(b"", b"")), 400, "0 bytes");
     refused(&running.recover(&body(&[7; 32], b"")), 400, "not a recovery secret of the stored state");
     refused(&running.recover(&body(&[7; 16], b"")), 400, "not a recovery secret of the stored state");
