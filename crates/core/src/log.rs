@@ -43,7 +43,7 @@ impl LogLine {
 }
 
 /// All lines, oldest first. Cheap to clone and to extend: it shares what did not change with the one before it.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct History(VectorSync<LogLine>);
 
 impl History {
