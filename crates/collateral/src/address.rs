@@ -75,7 +75,9 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     }
     match port.strip_prefix(':') {
         None if port.is_empty() => Ok((host, None)),
-        Some(port) => port.parse().map(|port| (host, Some(port))).map_err(|_| "the port is no number up to 65535"),
+        Some(port) => {
+            port.parse().map(|port| (host, Some(port))).map_err(|_| "the port is no number up to 65535")
+        }
         None => Err("only a port may follow the host"),
     }
 }

@@ -152,9 +152,11 @@ impl Answer {
     /// The first of these headers that is there, without its percent-encoding.
     pub(crate) fn decoded_header(&self, names: &[&str]) -> Result<String, CollateralError> {
         let value = names.iter().find_map(|name| self.head.headers.get(*name));
-        let value = value.ok_or_else(|| self.wrong(format!("the header {} is missing", names.join(" or "))))?;
-        percent_decoded(value.as_bytes())
-            .ok_or_else(|| self.wrong(format!("the header {} is no percent-encoded text", names.join(" or "))))
+        let value =
+            value.ok_or_else(|| self.wrong(format!("the header {} is missing", names.join(" or "))))?;
+        percent_decoded(value.as_bytes()).ok_or_else(|| {
+            self.wrong(format!("the header {} is no percent-encoded text", names.join(" or ")))
+        })
     }
 
     pub(crate) fn text(&self) -> Result<&str, CollateralError> {

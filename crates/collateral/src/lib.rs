@@ -29,4 +29,4 @@ pub use error::CollateralError;
 pub use http::Limits;
 pub use key::Key;
 pub use service::{Kept, Options, Service};
-pub use sources::{Chosen, Choice, Origin, Sources};
+pub use sources::{Choice, Chosen, Origin, Sources};

@@ -4,9 +4,7 @@
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{
-    WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
@@ -21,8 +19,9 @@ pub(crate) fn config(anyone: bool) -> Result<Arc<ClientConfig>, CollateralError>
         .with_safe_default_protocol_versions()
         .map_err(|error| CollateralError::Tls(error.to_string()))?;
     let builder = match anyone {
-        false => builder
-            .with_root_certificates(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }),
+        false => {
+            builder.with_root_certificates(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+        }
         true => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(algorithms))),
     };
     let mut config = builder.with_no_client_auth();
