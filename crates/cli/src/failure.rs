@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
+use marblerun_collateral::CollateralError;
 
 use crate::document::DocumentError;
 
@@ -54,6 +55,9 @@ pub enum Failure {
         /// What is missing.
         reason: String,
     },
+    /// What vendors publish about a platform.
+    #[error(transparent)]
+    Collateral(#[from] CollateralError),
     /// What the Coordinator holds is not what was expected.
     #[error("the Coordinator has another manifest: expected {expected}, found {found}")]
     OtherManifest {
