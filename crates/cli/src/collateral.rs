@@ -14,19 +14,28 @@ pub(crate) const QCNL: &str = "etc/sgx_default_qcnl.conf";
 
 /// A service for whoever trusts `roots`, with what earlier runs kept and what the user's bundle has.
 pub(crate) fn service(context: &Context, roots: Roots) -> Result<Service, Failure> {
+    // What was kept and does not count any more is fetched again, and not worth a word.
+    let (service, _) = service_and_refused(context, roots)?;
+    Ok(service)
+}
+
+/// The same, and what was kept and does not count any more.
+pub(crate) fn service_and_refused(
+    context: &Context,
+    roots: Roots,
+) -> Result<(Service, Vec<Refused>), Failure> {
     let folder = folder(&context.surroundings);
     let service = Service::new(chosen(context)?.sources, Options { folder, ..Options::new(roots) })?;
     let now = context.surroundings.now;
-    // What is kept is a convenience: if it cannot be read, or does not count any more, it is fetched again. A clock that
-    // goes backwards is said by whoever asks for collateral.
-    if let Err(error) = service.load(now) {
+    // What is kept is a convenience. A clock that goes backwards is said by whoever asks for collateral.
+    let refused = service.load(now).unwrap_or_else(|error| {
         console::note(&format!("Note: {error}"));
-    }
+        Vec::new()
+    });
     if let Some(path) = &context.global.collateral {
-        let refused = service.import(&read_bundle(path)?, now);
-        refused.iter().for_each(warn_refused);
+        service.import(&read_bundle(path)?, now).iter().for_each(warn_refused);
     }
-    Ok(service)
+    Ok((service, refused))
 }
 
 /// The services that flags, environment and Intel's file name.

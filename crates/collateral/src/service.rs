@@ -176,6 +176,25 @@ impl Service {
         Ok(self.import(&Bundle::new(entries), now))
     }
 
+    /// Writes all that is kept to the folder, if there is one. It blocks on the disk.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn save(&self) -> Result<(), CollateralError> {
+        let Some(folder) = &self.0.folder else { return Ok(()) };
+        let newest = self.0.cache.newest();
+        self.0.cache.all().into_iter().try_for_each(|(key, slot)| {
+            let entry = Entry { needs: slot.needs, collateral: (*slot.collateral).clone() };
+            folder.write(&key, entry, newest)
+        })
+    }
+
+    /// Asks each service for something that it has for everybody, and tells how that went, by address. For people: no
+    /// decision rests on it.
+    pub async fn reach(&self) -> [(String, Result<(), CollateralError>); 2] {
+        self.0.fetcher.reach().await
+    }
+
     /// From now on the collateral of these roots counts, and what is kept of others does not.
     pub fn trust(&self, roots: Roots, now: SystemTime) {
         let roots = Arc::new(roots);

@@ -2,7 +2,10 @@
 
 pub mod certificate;
 pub mod cluster;
+pub mod collateral;
 pub mod completion;
+pub mod doctor;
+pub mod evidence;
 pub mod man;
 pub mod manifest;
 pub mod package_info;
@@ -47,6 +50,12 @@ pub enum Command {
     /// Print the identity of a signed enclave, as manifests name it
     #[command(visible_alias = "sgxsdk-package-info")]
     PackageInfo(package_info::PackageInfo),
+    /// Look at attestation evidence
+    Evidence(evidence::Evidence),
+    /// Say what this machine can do for attestation, and what to change
+    Doctor(doctor::Doctor),
+    /// Carry what vendors publish about platforms to places without a network
+    Collateral(collateral::Collateral),
     /// Print the version of this program, and of the Coordinator if a cluster has one
     Version,
     /// Print a completion script for a shell
@@ -72,6 +81,9 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Recover(command)) => command.execute(&context).await,
         Some(Command::RecoverWithSignature(command)) => command.execute(&context).await,
         Some(Command::PackageInfo(_)) => not_built("package-info"),
+        Some(Command::Evidence(command)) => command.execute(&context).await,
+        Some(Command::Doctor(command)) => command.execute(&context).await,
+        Some(Command::Collateral(command)) => command.execute(&context).await,
         Some(Command::Version) => version::execute(),
         Some(Command::Completion(command)) => command.execute(),
         Some(Command::Man(command)) => command.execute(),
