@@ -22,5 +22,6 @@ mod slow;
 mod spki;
 mod tls;
 mod traffic;
+pub mod update;
 mod wanted;
 pub mod writer;

@@ -24,6 +24,8 @@ mod running;
 mod sealed_files;
 mod slow_keys;
 mod starts;
+mod update_faults;
+mod updates;
 mod users;
 
 /// Past the capture of test output: what is skipped or measured must be seen.

@@ -14,6 +14,7 @@ mod go;
 mod lifecycle;
 mod openssl;
 mod secrets;
+mod updates;
 mod users;
 
 /// Past the capture of test output: what is skipped must be seen.
