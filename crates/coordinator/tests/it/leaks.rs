@@ -5,6 +5,7 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use marblerun_core::secrets::RootSecret;
 use marblerun_testkit::client::grpc;
 use marblerun_testkit::client::http::{Request, Transport, send};
 use marblerun_testkit::client::tls::Identity;
@@ -46,6 +47,10 @@ fn secrets_are_nowhere_but_in_answers_to_marbles() {
                 assert!(!found, "{name} in {:.200}", String::from_utf8_lossy(place));
             }
         }
+    }
+    for place in &places {
+        let found = thirty_two_bytes(place).any(|bytes| derives(bytes, &canaries["OWN"]));
+        assert!(!found, "the root secret in {:.200}", String::from_utf8_lossy(place));
     }
     crate::say(&format!("{} secrets in no form in {} places", canaries.len(), places.len()));
 }
@@ -137,8 +142,26 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
         (0..3).map(|skip| STANDARD.encode(&part[skip..skip + (part.len() - skip) / 3 * 3]).into_bytes());
     let mut forms = vec![part.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     forms.push(URL_SAFE_NO_PAD.encode(part).into_bytes());
+    // As Rust prints a list of bytes.
+    forms.push(format!("{part:?}").trim_matches(['[', ']']).to_owned().into_bytes());
     forms.extend(shifted);
     forms
+}
+
+/// What may be a key: any 32 bytes as they are, and any word that is 32 bytes in hexadecimal or base64.
+fn thirty_two_bytes(place: &[u8]) -> impl Iterator<Item = [u8; 32]> {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let words = place.split(move |byte| !letter(byte));
+    let decoded = words.filter_map(|word| hex::decode(word).or_else(|_| STANDARD.decode(word)).ok());
+    let raw = place.windows(32).filter_map(|window| window.try_into().ok());
+    raw.chain(decoded.filter_map(|bytes| bytes.try_into().ok()))
+}
+
+/// Nobody is told the root secret; but whoever has it can derive what the marble received.
+fn derives(root: [u8; 32], own: &[u8]) -> bool {
+    let uuid = crate::running::UUID.parse().unwrap();
+    let key = RootSecret(root.into()).derive(Some("press"), uuid, "own", 32).unwrap();
+    key.as_slice() == own
 }
 
 /// Everything that goes wrong near secrets, and what callers are told.
