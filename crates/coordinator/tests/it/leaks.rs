@@ -125,26 +125,24 @@ fn canaries(running: &Running) -> BTreeMap<String, Vec<u8>> {
         .into()
 }
 
-/// The last 32 bytes of a PEM private key in PKCS#8: part of the key for Ed25519, of the public point otherwise. So
-/// the whole body counts.
+/// The whole of a private key in PKCS#8.
 fn private(pem: &str) -> Vec<u8> {
     let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     STANDARD.decode(body).unwrap()
 }
 
-/// As it is, in hexadecimal and in base64; of long values any 24 bytes of the private part do.
+/// As it is, in hexadecimal and in base64, and each of them as Rust prints a list of bytes.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    // The private octets follow a header of at most 40 bytes; 24 of them are as good as all.
-    let part = if secret.len() > 40 { &secret[36..60.min(secret.len())] } else { secret };
+    // Of a private key in PKCS#8, twelve octets are as good as all. These follow a header of at most 36 bytes, and stand
+    // in one line of PEM.
+    let part = if secret.len() > 40 { &secret[36..48] } else { secret };
     let hex = hex::encode(part);
     // In base64 a part looks different at each of three offsets.
-    let shifted =
-        (0..3).map(|skip| STANDARD.encode(&part[skip..skip + (part.len() - skip) / 3 * 3]).into_bytes());
-    let mut forms = vec![part.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
-    forms.push(URL_SAFE_NO_PAD.encode(part).into_bytes());
-    // As Rust prints a list of bytes.
-    forms.push(format!("{part:?}").trim_matches(['[', ']']).to_owned().into_bytes());
-    forms.extend(shifted);
+    let shifted = (0..3).map(|skip| STANDARD.encode(&part[skip..skip + (part.len() - skip) / 3 * 3]));
+    let texts = [hex.to_uppercase(), hex, URL_SAFE_NO_PAD.encode(part)].into_iter().chain(shifted);
+    let mut forms: Vec<_> = texts.map(String::into_bytes).chain([part.to_vec()]).collect();
+    let lists = forms.iter().map(|form| format!("{form:?}").trim_matches(['[', ']']).as_bytes().to_vec());
+    forms.extend(lists.collect::<Vec<_>>());
     forms
 }
 
