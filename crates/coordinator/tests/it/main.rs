@@ -27,6 +27,7 @@ mod starts;
 mod update_faults;
 mod updates;
 mod users;
+mod versions;
 
 /// Past the capture of test output: what is skipped or measured must be seen.
 fn say(line: &str) {
