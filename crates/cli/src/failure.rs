@@ -62,6 +62,9 @@ pub enum Failure {
         /// Hex SHA-256 of what it holds.
         found: String,
     },
+    /// There is no update to look at.
+    #[error("no update is in progress")]
+    NoPendingUpdate,
     /// An answer that contradicts itself.
     #[error("the Coordinator's answer contradicts itself: {0}")]
     Contradiction(String),

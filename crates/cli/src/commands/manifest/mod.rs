@@ -4,6 +4,7 @@ mod check;
 mod get;
 mod log;
 mod merged;
+mod recovery_file;
 mod set;
 mod signature;
 mod update;
@@ -51,7 +52,7 @@ impl Manifest {
             Some(Command::Log(command)) => command.execute(context).await,
             Some(Command::Set(command)) => command.execute(context).await,
             Some(Command::Signature(command)) => command.execute(),
-            Some(Command::Update(command)) => command.execute(),
+            Some(Command::Update(command)) => command.execute(context).await,
             Some(Command::Verify(command)) => command.execute(context).await,
         }
     }
