@@ -1,9 +1,13 @@
 //! `marblerun manifest`: everything about manifests.
 
 mod check;
+mod diff;
+mod difference;
 mod get;
 mod log;
 mod merged;
+mod parsed;
+mod plan;
 mod recovery_file;
 mod set;
 mod signature;
@@ -29,10 +33,27 @@ pub struct Manifest {
 enum Command {
     /// Check a manifest without a Coordinator: all that a Coordinator would refuse, and where it stands
     Check(check::Check),
+    /// Say in words what one manifest would change in another, without a Coordinator
+    ///
+    /// NEW is a whole manifest, or an update that holds nothing but Packages. A `!` marks what is lost, refused or less
+    /// protected afterwards.
+    #[command(after_help = "Examples:
+  marblerun manifest diff manifest.json new.yaml
+  marblerun manifest diff manifest.json raise.json --format json")]
+    Diff(diff::Diff),
     /// Print or save the manifest that the Coordinator holds
     Get(get::Get),
     /// Print or save the Coordinator's update log
     Log(log::Log),
+    /// Say in words what an update would change in the Coordinator, and who has to agree
+    ///
+    /// Nothing is sent: the manifest, raised SecurityVersions and a pending update are fetched and compared here. The
+    /// Coordinator is trusted by its cached certificate, as `manifest update` does.
+    #[command(after_help = "Examples:
+  marblerun manifest plan new.json localhost:4433
+  marblerun manifest update get localhost:4433 -o pending.json
+  marblerun manifest plan pending.json localhost:4433 --format json")]
+    Plan(plan::Plan),
     /// Set the Coordinator's first manifest
     Set(set::Set),
     /// Print the SHA-256 of a manifest as the Coordinator hashes it
@@ -48,8 +69,10 @@ impl Manifest {
         match self.command {
             None => help(&["manifest"]),
             Some(Command::Check(command)) => command.execute(context),
+            Some(Command::Diff(command)) => command.execute(context),
             Some(Command::Get(command)) => command.execute(context).await,
             Some(Command::Log(command)) => command.execute(context).await,
+            Some(Command::Plan(command)) => command.execute(context).await,
             Some(Command::Set(command)) => command.execute(context).await,
             Some(Command::Signature(command)) => command.execute(),
             Some(Command::Update(command)) => command.execute(context).await,

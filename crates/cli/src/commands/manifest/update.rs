@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use marblerun_api::client::{Client, ClientError, UpdateTaken, printable};
 use marblerun_api::rest::UpdateOutcome;
+use marblerun_manifest::Update as ManifestUpdate;
+use marblerun_manifest::diff::updaters;
 
-use super::deliver;
+use super::difference::names;
 use super::recovery_file::RecoveryFile;
+use super::{deliver, parsed};
 use crate::commands::help;
 use crate::commands::user::Login;
 use crate::document::Document;
@@ -62,6 +65,9 @@ struct Send {
     /// Write recovery secrets to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     recoverydata: Option<PathBuf>,
+    /// Send it even if nobody could ever update the manifest again, or if it does not pass the checks of this program
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     login: Login,
 }
@@ -123,8 +129,31 @@ impl Send {
     fn prepare(self, context: &Context) -> Result<(Client, Document, RecoveryFile), Failure> {
         let identity = self.login.identity()?;
         let document = Document::read(&self.file)?;
+        self.refuse_the_last(&document, context)?;
         let recovery_file = RecoveryFile::open(self.recoverydata)?;
         Ok((trust::known_as(&self.addr, Some(identity), context)?, document, recovery_file))
+    }
+}
+
+impl Send {
+    /// A manifest without a user who may update it is in force for good: nobody should bring that about by mistake.
+    fn refuse_the_last(&self, document: &Document, context: &Context) -> Result<(), Failure> {
+        if self.force {
+            return Ok(());
+        }
+        let update = parsed::update(document, &self.file, context).inspect_err(|_| {
+            console::note("Nothing was sent. With --force the Coordinator is asked all the same.")
+        })?;
+        match update {
+            ManifestUpdate::Manifest(checked) if updaters(&checked.manifest).is_empty() => {
+                let file = self.file.display();
+                Err(Failure::Argument(format!(
+                    "{file}: no user has a role with UpdateManifest, so nobody could ever update the manifest again. \
+                     Nothing was sent; --force sends it if that is what you want"
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -196,8 +225,4 @@ impl Get {
         };
         deliver(&shown, self.output.as_deref())
     }
-}
-
-fn names(users: &[String]) -> String {
-    users.iter().map(|user| printable(user)).collect::<Vec<_>>().join(", ")
 }
