@@ -54,6 +54,14 @@ pub enum Failure {
         /// What is missing.
         reason: String,
     },
+    /// The PKCS#11 token. Never says what is secret: neither PIN nor key.
+    #[error("the PKCS#11 token of {name}: {reason}")]
+    Token {
+        /// The configuration file.
+        name: String,
+        /// What was tried and what the module said.
+        reason: String,
+    },
     /// What the Coordinator holds is not what was expected.
     #[error("the Coordinator has another manifest: expected {expected}, found {found}")]
     OtherManifest {
