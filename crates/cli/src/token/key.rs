@@ -11,6 +11,7 @@ use cryptoki::object::ObjectHandle;
 use cryptoki::session::Session;
 use zeroize::Zeroizing;
 
+use super::explain::explain;
 use super::{failure, oaep};
 use crate::Failure;
 
@@ -44,11 +45,12 @@ impl TokenKey {
         match self.decrypt_by(&Mechanism::RsaPkcsOaep(params), encrypted) {
             // Tokens that know OAEP with SHA-1 alone, or not at all, do the RSA operation, and the padding is removed here.
             Err(error) if is_unsupported(&error) => {
-                let padded =
-                    self.decrypt_by(&Mechanism::RsaX509, encrypted).map_err(|e| self.decrypting(&e))?;
+                let padded = self
+                    .decrypt_by(&Mechanism::RsaX509, encrypted)
+                    .map_err(|e| self.decrypting(encrypted, &e))?;
                 oaep::unpad(padded).ok_or_else(|| self.failed("the secret is not encrypted to this key"))
             }
-            decrypted => decrypted.map_err(|e| self.decrypting(&e)),
+            decrypted => decrypted.map_err(|e| self.decrypting(encrypted, &e)),
         }
     }
 
@@ -57,7 +59,7 @@ impl TokenKey {
     /// # Errors
     /// What the token says; the key must be an RSA key that may sign.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Failure> {
-        self.pkcs1(Hash::Sha256, message).map_err(|e| self.failed(&format!("signing: {e}")))
+        self.pkcs1(Hash::Sha256, message).map_err(|e| self.failed(&format!("signing: {}", explain(&e))))
     }
 
     /// RSASSA-PKCS1-v1_5 (RFC 8017 section 8.2).
@@ -93,8 +95,11 @@ impl TokenKey {
         session.decrypt(mechanism, self.key, data).map(Zeroizing::new)
     }
 
-    fn decrypting(&self, error: &Error) -> Failure {
-        self.failed(&format!("decrypting the recovery secret: {error}: which holder does it belong to?"))
+    fn decrypting(&self, encrypted: &[u8], error: &Error) -> Failure {
+        let (length, error) = (encrypted.len(), explain(error));
+        self.failed(&format!(
+            "decrypting the recovery secret ({length} bytes): {error}: which holder does it belong to?"
+        ))
     }
 
     fn failed(&self, reason: &str) -> Failure {

@@ -10,6 +10,7 @@ use rustls::sign::{Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::CertificateDer;
 
+use super::explain::explain;
 use super::failure;
 use super::key::{Hash, TokenKey};
 use crate::Failure;
@@ -127,7 +128,8 @@ impl Login {
             (Kind::Rsa, SignatureScheme::RSA_PKCS1_SHA512) => self.key.pkcs1(Hash::Sha512, message),
             (Kind::Rsa, _) => self.key.pkcs1(Hash::Sha256, message),
         };
-        let signature = signed.map_err(|e| general(&format!("signing with the key in the token: {e}")))?;
+        let signature =
+            signed.map_err(|e| general(&format!("signing with the key in the token: {}", explain(&e))))?;
         match self.kind {
             Kind::Rsa => Ok(signature),
             Kind::Ecdsa(..) => {

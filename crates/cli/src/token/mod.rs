@@ -4,6 +4,7 @@
 //! The module that the user names is loaded into this process and trusted as this program is.
 
 mod config;
+mod explain;
 mod key;
 mod login;
 mod oaep;
@@ -22,6 +23,7 @@ pub(crate) use login::LoginKey;
 
 use crate::Failure;
 use config::Config;
+use explain::explain;
 
 /// A token, logged in to.
 pub(crate) struct Token {
@@ -45,7 +47,9 @@ impl Token {
     pub(crate) fn open(config: &Path) -> Result<Self, Failure> {
         let name = config.display().to_string();
         let config = Config::read(config)?;
-        let failed = |doing: &str, error: cryptoki::error::Error| failure(&name, format!("{doing}: {error}"));
+        let failed = |doing: &str, error: cryptoki::error::Error| {
+            failure(&name, format!("{doing}: {}", explain(&error)))
+        };
         let module = Pkcs11::new(&config.module)
             .map_err(|e| failed(&format!("loading the module {}", config.module.display()), e))?;
         module
@@ -54,7 +58,8 @@ impl Token {
         let slot = find_slot(&module, &config).map_err(|e| failed("looking for the token", e))?;
         let slot = slot.ok_or_else(|| failure(&name, "the module has no such token".into()))?;
         let session = module.open_ro_session(slot).map_err(|e| failed("opening a session", e))?;
-        log_in(&session, &config).map_err(|e| failed("logging in", e))?;
+        log_in(&module, &session, slot, &config)
+            .map_err(|reason| failure(&name, format!("logging in: {reason}")))?;
         Ok(Self { session, name })
     }
 
@@ -74,8 +79,8 @@ impl Token {
     pub(crate) fn certificate(&self, called: Called<'_>) -> Result<CertificateDer<'static>, Failure> {
         let found = self.find(ObjectClass::CERTIFICATE, "certificate", called)?;
         let attributes = self.session.get_attributes(found, &[AttributeType::Value]);
-        let attributes =
-            attributes.map_err(|e| failure(&self.name, format!("reading the certificate: {e}")))?;
+        let attributes = attributes
+            .map_err(|e| failure(&self.name, format!("reading the certificate: {}", explain(&e))))?;
         let der = attributes.into_iter().find_map(|attribute| match attribute {
             Attribute::Value(der) => Some(der),
             _ => None,
@@ -115,7 +120,7 @@ impl Token {
             [Some(Attribute::Class(class)), id, label].into_iter().flatten().collect();
         self.session
             .find_objects(&wanted)
-            .map_err(|e| failure(&self.name, format!("looking for an object: {e}")))
+            .map_err(|e| failure(&self.name, format!("looking for an object: {}", explain(&e))))
     }
 }
 
@@ -134,13 +139,17 @@ fn find_slot(module: &Pkcs11, config: &Config) -> cryptoki::error::Result<Option
     Ok(found)
 }
 
-/// Without a PIN in the file, a token with keys of its own asks for it; others say that it is missing.
-fn log_in(session: &Session, config: &Config) -> cryptoki::error::Result<()> {
+/// Without a PIN in the file, a token with keys of its own asks for it.
+fn log_in(module: &Pkcs11, session: &Session, slot: Slot, config: &Config) -> Result<(), String> {
     if config.no_login {
         return Ok(());
     }
+    let asks = module.get_token_info(slot).is_ok_and(|token| token.protected_authentication_path());
+    if config.pin.is_none() && !asks {
+        return Err("`Pin` is missing, and the token cannot ask for it itself".into());
+    }
     let pin = config.pin.as_ref().map(|pin| AuthPin::new(pin.as_str().into()));
-    session.login(UserType::User, pin.as_ref())
+    session.login(UserType::User, pin.as_ref()).map_err(|e| explain(&e))
 }
 
 fn failure(name: &str, reason: String) -> Failure {

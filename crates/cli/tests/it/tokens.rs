@@ -135,7 +135,9 @@ fn what_is_wrong_with_a_token_is_said_without_its_pin() {
     refused("token.json", key, cert, "give ID and label");
     let config = desk.read("token.json");
     desk.write("pin.json", &config.replace(PIN, "canary0000"));
-    refused("pin.json", key, cert, "logging in");
+    refused("pin.json", key, cert, "logging in: the PIN is wrong");
+    desk.write("no-pin.json", &config.replace(&format!(r#""Pin":"{PIN}","#), ""));
+    refused("no-pin.json", key, cert, "`Pin` is missing");
     desk.write("elsewhere.json", &config.replace(r#""desk""#, r#""elsewhere""#));
     refused("elsewhere.json", key, cert, "no such token");
     desk.write("module.json", &json!({"Path": "missing.so", "TokenLabel": "desk", "Pin": PIN}).to_string());
