@@ -46,8 +46,12 @@ mod tests {
 
     /// RFC 8017 section 7.1.1, step 2, with a seed that is not random.
     fn pad(message: &[u8], length: usize) -> Vec<u8> {
+        pad_with_label(b"", message, length)
+    }
+
+    fn pad_with_label(label: &[u8], message: &[u8], length: usize) -> Vec<u8> {
         let zeros = vec![0; length - message.len() - 2 * SHA256_OUTPUT_LEN - 2];
-        let db = [digest(&SHA256, b"").as_ref(), &zeros, &[1], message].concat();
+        let db = [digest(&SHA256, label).as_ref(), &zeros, &[1], message].concat();
         let seed = [7; SHA256_OUTPUT_LEN];
         let masked_db = xor(&db, &mask(&seed, db.len()));
         let masked_seed = xor(&seed, &mask(&masked_db, SHA256_OUTPUT_LEN));
@@ -73,6 +77,7 @@ mod tests {
             bad[at] ^= 2;
             assert_eq!(unpadded(&bad), None, "byte {at}");
         }
+        assert_eq!(unpadded(&pad_with_label(b"other", b"secret", 256)), None);
         for short in [&[][..], &good[..1], &good[..40], &good[1..]] {
             assert_eq!(unpadded(short), None);
         }

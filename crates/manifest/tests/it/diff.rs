@@ -183,6 +183,14 @@ fn secrets_are_kept_made_anew_or_lost() {
     );
 }
 
+#[test]
+fn an_uploaded_key_outlives_a_rotation() {
+    let token = json!({"Secrets": {"token": {"Type": "symmetric-key", "Size": 64, "UserDefined": true}}});
+    let mut rotated = token.clone();
+    rotated["Config"] = json!({"RotateRootSecret": true});
+    assert_eq!(difference(&token, &rotated).kept, ["note", "token"]);
+}
+
 /// Users with the right to update the manifest, and `carol`, who may read a secret and raise a package.
 fn team(updaters: &[&str], threshold: u64) -> Value {
     let mut users: serde_json::Map<String, Value> = updaters
@@ -258,6 +266,14 @@ fn recovery_keys_and_settings() {
             "recovery keys: `safe-three` added",
             "!the state gets a new key, and recovery secrets of before open nothing any more: 2 of 3 holders can recover it, \
          instead of 2 of 2 holders",
+        ],
+    );
+    check(
+        &three,
+        &keys(&["safe-one", "safe-two", "safe-three"], 0),
+        &[
+            "!the state gets a new key, and recovery secrets of before open nothing any more: 3 of 3 holders can recover it, \
+           instead of 2 of 3 holders",
         ],
     );
     check(
