@@ -11,6 +11,7 @@ mod property;
 mod recorded;
 mod rules;
 mod schema;
+mod tees;
 
 use std::time::{Duration, SystemTime};
 
