@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::packages::in_force;
 use super::pairs::{Names, Pair, pairs};
+use super::software::{self, Difference, Tee};
 use super::{Change, InForce};
 use crate::{Manifest, Marble, Package, Parameter};
 
@@ -43,6 +44,10 @@ pub enum MarbleChange {
 pub enum Narrowing {
     /// The package names other software by this field.
     Software(&'static str),
+    /// What does not meet this field, which changed.
+    Requirement(&'static str),
+    /// All in this kind of environment.
+    Tee(Tee),
     /// Debug enclaves are wanted where others were, or the other way round.
     Debug,
     /// Builds below this security version.
@@ -120,13 +125,13 @@ fn named(before: &BTreeMap<String, Parameter>, after: &BTreeMap<String, Paramete
 
 /// Ways in which `after` admits less than `before`.
 fn narrowings(before: &Package, after: &Package) -> Vec<Narrowing> {
-    // What is given must be equal, so a field that was given and is not any more admits more.
-    let identity = [
-        ("UniqueID", after.unique_id.is_some() && before.unique_id != after.unique_id),
-        ("SignerID", after.signer_id.is_some() && before.signer_id != after.signer_id),
-        ("ProductID", after.product_id.is_some() && before.product_id != after.product_id),
-    ];
-    let identity = identity.iter().filter(|(_, differs)| *differs).map(|(key, _)| Narrowing::Software(key));
+    let software =
+        software::differences(before, after).into_iter().filter_map(|difference| match difference {
+            Difference::Software { field, narrows } => narrows.then_some(Narrowing::Software(field)),
+            Difference::Requirement { field, narrows } => narrows.then_some(Narrowing::Requirement(field)),
+            Difference::TeeRemoved(tee) => Some(Narrowing::Tee(tee)),
+            Difference::TeeAdded(_) => None,
+        });
     let debug = (before.debug != after.debug).then_some(Narrowing::Debug);
     let raised = after.security_version.filter(|version| *version > before.security_version.unwrap_or(0));
     let refused: Vec<String> = before
@@ -137,7 +142,7 @@ fn narrowings(before: &Package, after: &Package) -> Vec<Narrowing> {
         .collect();
     let statuses = (!refused.is_empty()).then_some(Narrowing::Statuses(refused));
     let advisories = fewer_advisories(before, after).then_some(Narrowing::Advisories);
-    identity.chain(debug).chain(raised.map(Narrowing::Version)).chain(statuses).chain(advisories).collect()
+    software.chain(debug).chain(raised.map(Narrowing::Version)).chain(statuses).chain(advisories).collect()
 }
 
 /// A list that is absent or empty tolerates all.
@@ -190,6 +195,8 @@ impl fmt::Display for Narrowing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Software(key) => write!(f, "those with another {key}, as all that run today have"),
+            Self::Requirement(key) => write!(f, "those that do not meet its other {key}"),
+            Self::Tee(tee) => write!(f, "all {tee}"),
             Self::Debug => f.write_str("debug enclaves are told from others"),
             Self::Version(version) => write!(f, "builds below SecurityVersion {version}"),
             Self::Statuses(statuses) => {

@@ -14,6 +14,7 @@ mod people;
 mod recovery;
 mod secrets;
 mod settings;
+mod software;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub use people::{Right, UserChange};
 pub use recovery::Shares;
 pub use secrets::SecretChange;
 pub use settings::ConfigChange;
+pub use software::Tee;
 
 use crate::{Manifest, PackageUpdate};
 

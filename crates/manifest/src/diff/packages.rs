@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::pairs::{Pair, pairs};
+use super::software::{self, Difference, Tee};
 use super::{Change, InForce, marbles};
 use crate::{Manifest, Package};
 
@@ -17,6 +18,12 @@ pub enum PackageChange {
     Removed,
     /// It names other software: this field changes.
     Identity(&'static str),
+    /// It asks for something else: this field changes.
+    Requirement(&'static str),
+    /// It may run in another kind of environment as well.
+    TeeAdded(Tee),
+    /// It may not run in this kind of environment any more.
+    TeeRemoved(Tee),
     /// Debug enclaves are admitted from now on, and no others.
     DebugOn,
     /// Debug enclaves are refused from now on.
@@ -85,13 +92,12 @@ pub(super) fn in_force(old: InForce<'_>, name: &str, package: &Package) -> Packa
 }
 
 fn differences(before: &Package, after: &Package) -> Vec<PackageChange> {
-    let identity = [
-        ("UniqueID", before.unique_id != after.unique_id),
-        ("SignerID", before.signer_id != after.signer_id),
-        ("ProductID", before.product_id != after.product_id),
-    ];
-    let identity =
-        identity.iter().filter(|(_, differs)| *differs).map(|(key, _)| PackageChange::Identity(key));
+    let software = software::differences(before, after).into_iter().map(|difference| match difference {
+        Difference::Software { field, .. } => PackageChange::Identity(field),
+        Difference::Requirement { field, .. } => PackageChange::Requirement(field),
+        Difference::TeeAdded(tee) => PackageChange::TeeAdded(tee),
+        Difference::TeeRemoved(tee) => PackageChange::TeeRemoved(tee),
+    });
     let debug = (before.debug != after.debug).then_some(if after.debug {
         PackageChange::DebugOn
     } else {
@@ -99,7 +105,7 @@ fn differences(before: &Package, after: &Package) -> Vec<PackageChange> {
     });
     let advisories =
         (before.accepted_advisories != after.accepted_advisories).then_some(PackageChange::Advisories);
-    identity
+    software
         .chain(debug)
         .chain(version(before, after))
         .chain(statuses(before, after))
@@ -129,6 +135,7 @@ impl PackageChange {
     pub(super) fn warns(&self) -> bool {
         match self {
             Self::Removed | Self::Identity(_) | Self::DebugOn | Self::Lowered(..) => true,
+            Self::Requirement(_) | Self::TeeAdded(_) | Self::TeeRemoved(_) => true,
             Self::Unknown | Self::NoVersion | Self::Advisories => true,
             Self::TcbStatuses { added, .. } => !added.is_empty(),
             Self::Added | Self::DebugOff | Self::Raised(..) | Self::Same(_) => false,
@@ -142,6 +149,9 @@ impl fmt::Display for PackageChange {
             Self::Added => f.write_str("is added"),
             Self::Removed => f.write_str("is removed"),
             Self::Identity(key) => write!(f, "is other software: its {key} changes"),
+            Self::Requirement(key) => write!(f, "asks for something else: its {key} changes"),
+            Self::TeeAdded(tee) => write!(f, "admits {tee} as well"),
+            Self::TeeRemoved(tee) => write!(f, "admits no {tee} any more"),
             Self::DebugOn => f.write_str("admits debug enclaves, whose memory the host can read"),
             Self::DebugOff => f.write_str("admits no debug enclaves any more"),
             Self::Raised(Some(before), after) => {

@@ -100,6 +100,50 @@ fn packages_and_the_marbles_that_they_refuse() {
 }
 
 #[test]
+fn packages_of_confidential_machines() {
+    let package = |patch: Value| json!({"Packages": {"cider": patch}});
+    let tdx = |byte: &str| json!({"TDX": {"MRTD": byte.repeat(48), "AllowMigration": byte == "aa"}});
+    let snp = |svn: u32, bootloader: u8| json!({"SNP": {"Measurement": "cc".repeat(48), "GuestSVN": svn, "MinimumTCB": {"Bootloader": bootloader, "SNP": 9}}});
+    check(&json!({}), &package(tdx("aa")), &["!package `cider` admits TDX trust domains as well"]);
+    check(
+        &package(tdx("aa")),
+        &package(tdx("bb")),
+        &[
+            "!package `cider` is other software: its TDX.MRTD changes",
+            "!package `cider` asks for something else: its TDX.AllowMigration changes",
+            "!marble `press` refuses marbles that were admitted: those with another TDX.MRTD, as all that run today have",
+            "!marble `press` refuses marbles that were admitted: those that do not meet its other TDX.AllowMigration",
+        ],
+    );
+    check(
+        &package(tdx("aa")),
+        &package(snp(1, 1)),
+        &[
+            "!package `cider` admits no TDX trust domains any more",
+            "!package `cider` admits SNP guests as well",
+            "!marble `press` refuses marbles that were admitted: all TDX trust domains",
+        ],
+    );
+    check(
+        &package(snp(1, 2)),
+        &package(snp(2, 1)),
+        &[
+            "!package `cider` asks for something else: its SNP.GuestSVN changes",
+            "!package `cider` asks for something else: its SNP.MinimumTCB changes",
+            "!marble `press` refuses marbles that were admitted: those that do not meet its other SNP.GuestSVN",
+        ],
+    );
+    check(
+        &json!({}),
+        &package(json!({"RequireFreshEvidence": true})),
+        &[
+            "!package `cider` asks for something else: its RequireFreshEvidence changes",
+            "!marble `press` refuses marbles that were admitted: those that do not meet its other RequireFreshEvidence",
+        ],
+    );
+}
+
+#[test]
 fn marbles_and_what_they_start_with() {
     let marble = |patch: Value| json!({"Marbles": {"press": patch}});
     let none = json!({});
