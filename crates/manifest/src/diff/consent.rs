@@ -1,5 +1,6 @@
 //! Who has to agree to an update.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Change;
@@ -49,13 +50,10 @@ impl Consent {
         manifest: &Manifest,
         packages: impl Iterator<Item = &'a String> + Clone,
     ) -> Self {
-        let raises = |roles: &[String], package: &String| {
-            roles.iter().filter_map(|role| manifest.roles.get(role)).any(|role| {
-                matches!(role, Role::Packages { names, update_security_version: true } if names.contains(package))
-            })
-        };
-        let may =
-            manifest.users.iter().filter(|(_, user)| packages.clone().all(|name| raises(&user.roles, name)));
+        let may = manifest.users.iter().filter(|(_, user)| {
+            let raisable = raisable(manifest, &user.roles);
+            packages.clone().all(|package| raisable.contains(package))
+        });
         Self { users: may.map(|(name, _)| name.clone()).collect(), needed: 1 }
     }
 
@@ -64,6 +62,15 @@ impl Consent {
     pub fn is_possible(&self) -> bool {
         self.needed <= self.users.len()
     }
+}
+
+fn raisable<'a>(manifest: &'a Manifest, roles: &[String]) -> BTreeSet<&'a String> {
+    let roles = roles.iter().filter_map(|role| manifest.roles.get(role));
+    let names = roles.filter_map(|role| match role {
+        Role::Packages { names, update_security_version: true } => Some(names),
+        _ => None,
+    });
+    names.flatten().collect()
 }
 
 impl fmt::Display for Consent {

@@ -23,9 +23,9 @@ pub use consent::{Consent, updaters};
 pub use marbles::{MarbleChange, Narrowing};
 pub use packages::PackageChange;
 pub use people::{Right, UserChange};
-pub use recovery::Shares;
+pub use recovery::{RecoveryChange, Shares};
 pub use secrets::SecretChange;
-pub use settings::ConfigChange;
+pub use settings::{ConfigChange, InfrastructureChange};
 pub use software::Tee;
 
 use crate::{Manifest, PackageUpdate};

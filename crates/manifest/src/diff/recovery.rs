@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Change;
-use super::pairs::{Pair, pairs};
+use super::pairs::{Names, Pair, pairs};
 use crate::{Manifest, RecoveryKey};
 
 /// How many holders of recovery keys have to come together.
@@ -16,6 +16,28 @@ pub struct Shares {
     pub needed: usize,
 }
 
+/// Who can recover the state afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecoveryChange {
+    /// Holders of recovery keys that come, go or have another key.
+    Holders {
+        /// New holders.
+        added: Vec<String>,
+        /// Holders of before.
+        removed: Vec<String>,
+        /// Holders with another key.
+        replaced: Vec<String>,
+    },
+    /// There is a new state key: recovery secrets of before open nothing any more.
+    StateKeyReplaced {
+        /// Who could recover the state before.
+        before: Shares,
+        /// Who can afterwards, with new recovery secrets.
+        after: Shares,
+    },
+}
+
 pub(super) fn compare(old: &Manifest, new: &Manifest) -> Vec<Change> {
     let others = old.recovery_keys != new.recovery_keys;
     let mut changes: Vec<Change> = others.then(|| holders(old, new)).into_iter().collect();
@@ -25,7 +47,7 @@ pub(super) fn compare(old: &Manifest, new: &Manifest) -> Vec<Change> {
         || old.config.recovery_threshold != new.config.recovery_threshold
         || old.config.seal_mode != new.config.seal_mode;
     if rekeyed && before.holders + after.holders > 0 {
-        changes.push(Change::StateKeyReplaced { before, after });
+        changes.push(Change::Recovery(RecoveryChange::StateKeyReplaced { before, after }));
     }
     changes
 }
@@ -35,17 +57,42 @@ fn holders(old: &Manifest, new: &Manifest) -> Change {
         let pairs = pairs(&old.recovery_keys, &new.recovery_keys).filter(|(_, pair)| wanted(pair));
         pairs.map(|(name, _)| name.to_owned()).collect()
     };
-    Change::RecoveryKeys {
+    Change::Recovery(RecoveryChange::Holders {
         added: of(|pair| matches!(pair, Pair::Added(_))),
         removed: of(|pair| matches!(pair, Pair::Removed(_))),
         replaced: of(|pair| matches!(pair, Pair::Both(old, new) if old != new)),
-    }
+    })
 }
 
 impl Shares {
     fn of(manifest: &Manifest) -> Self {
         let (holders, threshold) = (manifest.recovery_keys.len(), manifest.config.recovery_threshold);
         Self { holders, needed: if threshold == 0 { holders } else { threshold } }
+    }
+}
+
+impl RecoveryChange {
+    pub(super) fn warns(&self) -> bool {
+        matches!(self, Self::StateKeyReplaced { .. })
+    }
+}
+
+impl fmt::Display for RecoveryChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Holders { added, removed, replaced } => {
+                let lists = [(added, "added"), (removed, "removed"), (replaced, "replaced by another key")];
+                let lists = lists.into_iter().filter(|(names, _)| !names.is_empty());
+                let lists: Vec<String> =
+                    lists.map(|(names, what)| format!("{} {what}", Names(names))).collect();
+                write!(f, "recovery keys: {}", lists.join(", "))
+            }
+            Self::StateKeyReplaced { before, after } => write!(
+                f,
+                "the state gets a new key, and recovery secrets of before open nothing any more: {after} can recover it, \
+                 instead of {before}"
+            ),
+        }
     }
 }
 

@@ -18,11 +18,27 @@ pub enum ConfigChange {
     GateClosed(FeatureGate),
 }
 
+/// What becomes of a platform on which marbles may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InfrastructureChange {
+    /// It is new. If it is the first, marbles may run there alone.
+    Added,
+    /// It is gone. If it was the last, marbles may run anywhere.
+    Removed,
+    /// It is described in another way.
+    Changed,
+}
+
 pub(super) fn infrastructures(old: &Manifest, new: &Manifest) -> Vec<Change> {
-    let changes = pairs(&old.infrastructures, &new.infrastructures).filter_map(|(name, pair)| match pair {
-        Pair::Added(_) => Some(Change::InfrastructureAdded(name.to_owned())),
-        Pair::Removed(_) => Some(Change::InfrastructureRemoved(name.to_owned())),
-        Pair::Both(old, new) => (old != new).then(|| Change::InfrastructureChanged(name.to_owned())),
+    let changes = pairs(&old.infrastructures, &new.infrastructures).filter_map(|(name, pair)| {
+        let change = match pair {
+            Pair::Added(_) => InfrastructureChange::Added,
+            Pair::Removed(_) => InfrastructureChange::Removed,
+            Pair::Both(old, new) if old == new => return None,
+            Pair::Both(..) => InfrastructureChange::Changed,
+        };
+        Some(Change::Infrastructure(name.to_owned(), change))
     });
     changes.collect()
 }
@@ -43,6 +59,23 @@ pub(super) fn config(old: &Manifest, new: &Manifest) -> Vec<Change> {
     let gates =
         opened.copied().map(ConfigChange::GateOpened).chain(closed.copied().map(ConfigChange::GateClosed));
     seal.into_iter().chain(gates).map(Change::Config).collect()
+}
+
+impl InfrastructureChange {
+    /// The first one narrows and the last one widens, so all of them are worth a look.
+    pub(super) fn warns(self) -> bool {
+        true
+    }
+}
+
+impl fmt::Display for InfrastructureChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "is added: where there are any, marbles run on these alone",
+            Self::Removed => "is removed: its platforms are refused, unless none is left, which means any",
+            Self::Changed => "is described in another way: platforms may be refused",
+        })
+    }
 }
 
 impl ConfigChange {

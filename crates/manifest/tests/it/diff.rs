@@ -337,6 +337,19 @@ fn recovery_keys_and_settings() {
             "the feature MonotonicCounter is open",
         ],
     );
+    let platforms = |names: &[&str]| {
+        let all: serde_json::Map<String, Value> =
+            names.iter().map(|name| ((*name).into(), json!({}))).collect();
+        json!({"Infrastructures": all})
+    };
+    check(
+        &platforms(&["a"]),
+        &platforms(&["b"]),
+        &[
+            "!infrastructure `a` is removed: its platforms are refused, unless none is left, which means any",
+            "!infrastructure `b` is added: where there are any, marbles run on these alone",
+        ],
+    );
     let platform = |svn: u64| json!({"Infrastructures": {"azure": {"QESVN": svn}}});
     check(
         &platform(1),
