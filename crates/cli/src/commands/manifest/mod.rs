@@ -32,6 +32,9 @@ pub struct Manifest {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Check a manifest without a Coordinator: all that a Coordinator would refuse, and where it stands
+    #[command(after_help = "Examples:
+  marblerun manifest check manifest.yaml
+  marblerun manifest check manifest.json --deny-warnings --format json")]
     Check(check::Check),
     /// Say in words what one manifest would change in another, without a Coordinator
     ///
@@ -42,8 +45,13 @@ enum Command {
   marblerun manifest diff manifest.json raise.json --format json")]
     Diff(diff::Diff),
     /// Print or save the manifest that the Coordinator holds
+    #[command(after_help = "Examples:
+  marblerun manifest get localhost:4433 -o manifest.json
+  marblerun manifest get localhost:4433 --display-update")]
     Get(get::Get),
     /// Print or save the Coordinator's update log
+    #[command(after_help = "Example:
+  marblerun manifest log localhost:4433")]
     Log(log::Log),
     /// Say in words what an update would change in the Coordinator, and who has to agree
     ///
@@ -55,12 +63,19 @@ enum Command {
   marblerun manifest plan pending.json localhost:4433 --format json")]
     Plan(plan::Plan),
     /// Set the Coordinator's first manifest
+    #[command(after_help = "Examples:
+  marblerun manifest set manifest.json localhost:4433 --era-config coordinator-era.json -r recovery.json
+  marblerun manifest set manifest.yaml localhost:4433 --insecure")]
     Set(set::Set),
     /// Print the SHA-256 of a manifest as the Coordinator hashes it
+    #[command(after_help = "Example:
+  marblerun manifest signature manifest.yaml")]
     Signature(signature::Signature),
     /// Manage manifest updates
     Update(update::Update),
     /// Compare the Coordinator's manifest with a file or hash
+    #[command(after_help = "Example:
+  marblerun manifest verify manifest.json localhost:4433 --era-config coordinator-era.json")]
     Verify(verify::Verify),
 }
 
