@@ -7,6 +7,8 @@ mod desk;
 mod output;
 mod recovery;
 mod secrets;
+mod tokens;
 mod trust;
+mod updates;
 mod usage;
 mod yaml;
