@@ -1,12 +1,16 @@
 //! What this machine can do: issue evidence and protect a key.
 //!
-//! For now there is explicit simulation, and nothing else. A machine without a usable TEE is an error with a hint,
-//! never a silent simulation.
+//! For now there are explicit simulation and the software TEE ([`emulated`]), and nothing else. A machine without a usable
+//! TEE is an error with a hint, never a silent simulation.
 
+pub mod emulated;
+
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// What to seal to; from the manifest's `Config.SealMode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SealTo {
     /// Any later version of the same product.
     Product,
@@ -50,6 +54,17 @@ pub enum TeeError {
     /// Stored bytes are not what this TEE sealed.
     #[error("the sealed key was not made by this TEE: {0}")]
     NotOurs(String),
+    /// The TEE is there and refuses.
+    #[error("the TEE refuses: {0}")]
+    Refused(String),
+    /// The TEE, or what speaks for it, does not answer.
+    #[error("no TEE answers at {place}: {why}")]
+    Unreachable {
+        /// Where it was asked.
+        place: String,
+        /// What the system said.
+        why: String,
+    },
 }
 
 /// Explicit simulation: nothing is protected.
