@@ -49,7 +49,7 @@ pub use {
     folder::Folder,
     platform::Platform,
     program::{Program, measure, signature_path},
-    service::answer_process,
+    service::{Emulator, answer_process},
     settings::{DEFAULT_PLATFORM, PckCa, PlatformSettings, Product, Published, Settings, SnpTcb, TcbStatus},
     signature::{Signature, SigningKey, Statement},
     vendor::Vendor,

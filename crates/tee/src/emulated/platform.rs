@@ -31,6 +31,20 @@ impl<'a> Platform<'a> {
         self.settings.tee
     }
 
+    /// CPUSVN of its quotes, which are its TCB components.
+    #[must_use]
+    pub fn cpu_svn(&self) -> [u8; 16] {
+        intel::cpu_svn(self.settings)
+    }
+
+    /// PPID of its PCK certificates: which processor it is.
+    ///
+    /// # Errors
+    /// If the cryptographic library fails.
+    pub fn ppid(&self) -> Result<[u8; 16], EmulatorError> {
+        intel::ppid(&self.seed)
+    }
+
     /// CHIP_ID of its SEV-SNP reports.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ const DER: &str = "application/pkix-crl";
 /// An answer to a GET.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status: 200, 400 or 404.
+    /// HTTP status: 200, 400, 404, or 500 if the emulator is at fault.
     pub status: u16,
     /// Type of the body.
     pub content_type: &'static str,
@@ -68,6 +68,11 @@ impl Answer {
 
     fn missing(why: &str) -> Self {
         Self { status: 404, content_type: "text/plain", headers: Vec::new(), body: why.into() }
+    }
+
+    /// The emulator is at fault.
+    pub(super) fn failed(why: &str) -> Self {
+        Self { status: 500, ..Self::missing(why) }
     }
 
     fn bad(why: &str) -> Self {

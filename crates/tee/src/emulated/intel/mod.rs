@@ -19,7 +19,7 @@ use super::x509::{self, Certificate, Revocations, Revoked, Signer as _, extensio
 use super::{EmulatorError, ORGANIZATION, later};
 
 pub(super) use identity::{QeKind, qe_identity};
-pub(super) use pck::{Pck, serials as pck_serials};
+pub(super) use pck::{Pck, ppid, serials as pck_serials};
 pub(super) use quote::{Signing, sgx as sgx_quote, tdx as tdx_quote};
 pub(super) use tcb::{TcbInfo, cpu_svn};
 

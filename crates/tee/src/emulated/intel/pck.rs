@@ -76,6 +76,13 @@ pub(in crate::emulated) fn serials(
     states.map(at).collect()
 }
 
+/// PPID: which processor it is.
+pub(in crate::emulated) fn ppid(seed: &Seed) -> Result<[u8; 16], EmulatorError> {
+    let mut ppid = [0; 16];
+    seed.fill("ppid", b"", &mut ppid)?;
+    Ok(ppid)
+}
+
 /// A name and its value, the form of everything inside the extension.
 #[derive(Sequence)]
 struct Entry {
@@ -84,10 +91,8 @@ struct Entry {
 }
 
 fn sgx_extensions(seed: &Seed, settings: &PlatformSettings) -> Result<Extension, EmulatorError> {
-    let mut ppid = [0; 16];
-    seed.fill("ppid", b"", &mut ppid)?;
     let mut entries = vec![
-        octets(&[1], &ppid)?,
+        octets(&[1], &ppid(seed)?)?,
         Entry { oid: oid(&[2])?, value: Any::encode_from(&tcb_entries(settings)?)? },
         octets(&[3], &[0, 0])?,
         octets(&[4], &settings.fmspc)?,
