@@ -10,6 +10,7 @@
 mod amd;
 mod changes;
 mod collateral;
+mod devices;
 mod intel;
 mod qvl;
 mod socket;
