@@ -14,4 +14,5 @@ mod devices;
 mod intel;
 mod qvl;
 mod socket;
+mod verifier;
 mod world;
