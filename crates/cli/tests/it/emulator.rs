@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use marblerun_testkit::program::Process;
-use serde_json::Value;
+use marblerun_testkit::program::{Coordinator, Options, Process, build};
+use serde_json::{Value, json};
 
 use crate::desk::{Call, Desk};
 
@@ -133,6 +133,52 @@ fn what_is_secret_is_readable_by_its_owner_only_and_survives_a_restart() {
     assert_eq!(lab.desk.done(&["emulator", "root", "tee"]), root);
     let shown: Value = serde_json::from_str(&lab.desk.done(&["emulator", "show", "tee"])).unwrap();
     assert_eq!((shown["TCBStatus"].as_str(), shown["Revoked"].as_bool()), (Some("UpToDate"), Some(false)));
+}
+
+#[test]
+fn what_is_printed_is_what_a_manifest_names() {
+    let lab = Lab::new();
+    for kind in ["sgx", "tdx", "snp"] {
+        let sign = ["emulator", "sign", "program", "--key", "key.pem", "--tee", kind];
+        let package: Value = serde_json::from_str(&lab.desk.done(&sign)).unwrap();
+        let root = lab.desk.done(&["emulator", "root", "tee", "--infrastructure"]);
+        let manifest = json!({
+            "Packages": { "p": package },
+            "Marbles": { "m": { "Package": "p" } },
+            "Infrastructures": { "emulator": serde_json::from_str::<Value>(&root).unwrap() },
+        });
+        lab.desk.write("manifest.json", &manifest.to_string());
+        lab.desk.done(&["manifest", "check", "manifest.json", "--deny-warnings"]);
+    }
+}
+
+#[test]
+fn a_coordinator_keeps_its_state_until_it_is_tampered_with() {
+    let lab = Lab::new();
+    let built = build("marblerun-coordinator", "marblerun-coordinator").unwrap();
+    let program = lab.desk.path("coordinator");
+    fs::copy(built, &program).unwrap();
+    let sign = ["emulator", "sign", "coordinator", "--key", "key.pem"];
+    let options = Options { program: Some(program.clone()), ..Options::default() };
+    let socket = lab.desk.path("tee/default.sock").display().to_string();
+    let options =
+        Options { env: vec![("OE_SIMULATION".into(), None)], ..options }.env("EDG_EMULATOR", &socket);
+    lab.desk.done(&sign);
+    let mut coordinator = Coordinator::start(options).unwrap();
+    let address = coordinator.client_addr.to_string();
+    let status = || lab.desk.done(&["status", &address, "--insecure"]);
+    lab.desk.done(&["manifest", "set", "manifest.json", &address, "--insecure"]);
+    coordinator.stop().unwrap();
+    coordinator.start_again().unwrap();
+    assert!(status().starts_with("3: ") && status().contains("software TEE; nothing is protected"));
+    coordinator.stop().unwrap();
+    fs::OpenOptions::new().append(true).open(&program).unwrap().write_all(b"!").unwrap();
+    coordinator.start_again().unwrap();
+    assert!(status().starts_with("1: "), "{}", status());
+    coordinator.stop().unwrap();
+    lab.desk.done(&sign);
+    coordinator.start_again().unwrap();
+    assert!(status().starts_with("3: "), "{}", status());
 }
 
 #[test]

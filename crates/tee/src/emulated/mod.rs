@@ -53,6 +53,7 @@ pub use {
     settings::{DEFAULT_PLATFORM, PckCa, PlatformSettings, Product, Published, Settings, SnpTcb, TcbStatus},
     signature::{Signature, SigningKey, Statement},
     vendor::Vendor,
+    x509::certificate_pem,
 };
 
 /// How much a program can have evidence say.

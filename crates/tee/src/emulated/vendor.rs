@@ -90,20 +90,18 @@ impl Vendor {
         Ok(Zeroizing::new(serde_json::to_vec_pretty(&stored)?))
     }
 
-    /// PEM of the Intel-shaped root: what a manifest or an era-config names to trust these vendors.
-    ///
-    /// # Errors
-    /// If it does not encode.
-    pub fn intel_root(&self) -> Result<String, EmulatorError> {
-        x509::pem("CERTIFICATE", self.intel.root())
+    /// DER of the Intel-shaped root: what a manifest names to trust these vendors.
+    #[must_use]
+    pub fn intel_root(&self) -> &[u8] {
+        self.intel.root()
     }
 
-    /// PEM of the AMD-shaped root (ARK) of a product line.
+    /// DER of the AMD-shaped root (ARK) of a product line.
     ///
     /// # Errors
-    /// If it does not encode.
-    pub fn amd_root(&self, product: Product) -> Result<String, EmulatorError> {
-        x509::pem("CERTIFICATE", self.amd.root(product)?)
+    /// If there is no such product line.
+    pub fn amd_root(&self, product: Product) -> Result<&[u8], EmulatorError> {
+        self.amd.root(product)
     }
 
     /// A platform that these vendors made, as it is now.

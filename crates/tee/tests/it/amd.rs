@@ -5,7 +5,7 @@ use std::process::Command;
 
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 use der::Decode as _;
-use marblerun_tee::emulated::{Kind, Product, Settings};
+use marblerun_tee::emulated::{Kind, Product, Settings, certificate_pem};
 use spki::SubjectPublicKeyInfoRef;
 use x509_cert::Certificate;
 
@@ -109,7 +109,7 @@ fn verify_signature(report: &[u8], vcek: &[u8]) -> Result<(), aws_lc_rs::error::
 fn chain_files(folder: &Path, settings: &Settings, product: Product, vcek: &[u8]) {
     let get = |what| get(settings, &format!("/vcek/v1/{}/{what}", product.name())).body;
     let crl = der::pem::encode_string("X509 CRL", der::pem::LineEnding::LF, &get("crl")).unwrap();
-    let ark = VENDOR.amd_root(product).unwrap();
+    let ark = certificate_pem(VENDOR.amd_root(product).unwrap()).unwrap();
     std::fs::write(folder.join("vcek.der"), vcek).unwrap();
     std::fs::write(folder.join("chain.pem"), get("cert_chain")).unwrap();
     std::fs::write(folder.join("trusted.pem"), ark).unwrap();

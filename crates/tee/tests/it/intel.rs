@@ -106,7 +106,7 @@ fn nobody_elses_root_counts() {
 fn vendors_and_platforms_are_the_same_after_a_restart() {
     let settings = Settings::default();
     let again = Vendor::from_json(&VENDOR.to_json().unwrap()).unwrap();
-    assert_eq!(again.intel_root().unwrap(), VENDOR.intel_root().unwrap());
+    assert_eq!(again.intel_root(), VENDOR.intel_root());
     let quote = again.platform("default", &settings).unwrap().sgx_quote(&enclave(), &REPORT_DATA).unwrap();
     let verified = verify(&quote, &settings).unwrap();
     assert_eq!(verified.ppid, verify(&sgx(&settings), &settings).unwrap().ppid);

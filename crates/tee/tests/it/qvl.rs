@@ -17,7 +17,7 @@ pub(crate) fn verify(quote: &[u8], settings: &Settings) -> Result<VerifiedReport
 }
 
 pub(crate) fn verify_with(quote: &[u8], collateral: &QuoteCollateralV3) -> Result<VerifiedReport, String> {
-    let root = pem_to_der(&VENDOR.intel_root().unwrap());
+    let root = VENDOR.intel_root().to_vec();
     let verifier = QuoteVerifier::<OnAwsLc>::new_with_config(root);
     verifier.verify(quote, collateral, seconds(now())).map_err(|why| format!("{why:#}"))
 }

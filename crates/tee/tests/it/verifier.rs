@@ -12,8 +12,7 @@ use crate::world::{REPORT_DATA, VENDOR, domain, enclave, get, guest, now, with};
 /// Whom a verifier trusts that names this emulator and nobody else.
 fn roots() -> Roots {
     let amd = Product::ALL.map(|product| (Vendor::Amd, VENDOR.amd_root(product).unwrap()));
-    let named = [(Vendor::Intel, VENDOR.intel_root().unwrap())].into_iter().chain(amd);
-    Roots::new(named.map(|(vendor, pem)| (vendor, pem_to_der(&pem)))).unwrap()
+    Roots::new([(Vendor::Intel, VENDOR.intel_root())].into_iter().chain(amd)).unwrap()
 }
 
 fn genuine(evidence: &[u8], collateral: &Collateral, roots: &Roots) -> Result<Genuine, Failure> {

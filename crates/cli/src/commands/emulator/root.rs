@@ -1,6 +1,10 @@
 //! `marblerun emulator root`: what a manifest or an era-config has to name.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use marblerun_tee::emulated::certificate_pem;
+use serde_json::json;
 
 use super::Place;
 use super::platform::ProductName;
@@ -9,23 +13,30 @@ use crate::{Failure, console};
 /// Arguments of `marblerun emulator root`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example, a manifest that takes platforms of this emulator for genuine:
-  marblerun emulator root ./emulator > root.pem
-  jq --rawfile root root.pem '.Infrastructures.emulator.RootCA = $root' manifest.json > trusting.json")]
+Example, a manifest that takes platforms of this emulator for genuine, and no others:
+  marblerun emulator root ./emulator --infrastructure > root.json
+  jq --slurpfile root root.json '.Infrastructures.emulator = $root[0]' manifest.json > trusting.json")]
 pub(super) struct Root {
     #[command(flatten)]
     place: Place,
     /// Print AMD's root (ARK) of this product line instead of Intel's
     #[arg(long, value_enum, value_name = "PRODUCT")]
     amd: Option<ProductName>,
+    /// Print an entry of a manifest's `Infrastructures` instead of PEM
+    #[arg(long)]
+    infrastructure: bool,
 }
 
 impl Root {
     pub(super) fn execute(self) -> Result<(), Failure> {
         let vendor = self.place.folder().vendor()?;
-        match self.amd {
-            None => console::print(&vendor.intel_root()?),
-            Some(product) => console::print(&vendor.amd_root(product.into())?),
+        let der = match self.amd {
+            None => vendor.intel_root(),
+            Some(product) => vendor.amd_root(product.into())?,
+        };
+        if self.infrastructure {
+            return console::print(&format!("{:#}", json!({ "RootCA": STANDARD.encode(der) })));
         }
+        console::print(&certificate_pem(der)?)
     }
 }

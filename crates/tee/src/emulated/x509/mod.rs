@@ -73,6 +73,14 @@ pub(super) fn pem(label: &'static str, der: &[u8]) -> Result<String, EmulatorErr
         .map_err(|why| EmulatorError::Encoding(why.to_string()))
 }
 
+/// PEM of a certificate's DER.
+///
+/// # Errors
+/// If it is too long to encode.
+pub fn certificate_pem(der: &[u8]) -> Result<String, EmulatorError> {
+    pem("CERTIFICATE", der)
+}
+
 /// PEM of a chain of certificates, in this order.
 pub(super) fn chain(certificates: &[&[u8]]) -> Result<String, EmulatorError> {
     certificates.iter().map(|der| pem("CERTIFICATE", der)).collect()
