@@ -34,9 +34,9 @@ impl Lab {
         Self { desk, program, emulator }
     }
 
-    fn sign(&self, svn: &str) -> Value {
-        let printed = self.desk.done(&["emulator", "sign", "program", "--key", "key.pem", "--svn", svn]);
-        serde_json::from_str(&printed).unwrap()
+    fn sign(&self, flags: &[&str]) -> Value {
+        let sign = ["emulator", "sign", "program", "--key", "key.pem"];
+        serde_json::from_str(&self.desk.done(&[&sign[..], flags].concat())).unwrap()
     }
 
     /// The copy asks for evidence about itself.
@@ -86,9 +86,10 @@ fn mode(path: &Path) -> u32 {
 fn a_signed_program_proves_itself_and_a_tampered_one_does_not() {
     let lab = Lab::new();
     assert!(lab.ask().stderr.contains("sign it with `marblerun emulator sign`"));
-    let package = lab.sign("3");
+    let build = lab.sign(&["--unique"]);
+    let package = lab.sign(&["--svn", "3"]);
     let quote = lab.evidence();
-    assert_eq!(hex::encode(&quote[112..144]), package["UniqueID"].as_str().unwrap());
+    assert_eq!(hex::encode(&quote[112..144]), build["UniqueID"].as_str().unwrap());
     assert_eq!(hex::encode(&quote[176..208]), package["SignerID"].as_str().unwrap());
     assert_eq!((package["SecurityVersion"].as_u64(), quote[306]), (Some(3), 3));
     assert_eq!(quote[368..371], [0xc0, 0xff, 0xee]);
@@ -96,14 +97,14 @@ fn a_signed_program_proves_itself_and_a_tampered_one_does_not() {
     fs::OpenOptions::new().append(true).open(&lab.program).unwrap().write_all(b"!").unwrap();
     let refused = lab.ask();
     assert!(refused.code == 1 && refused.stderr.contains("not the one that was signed"), "{refused:?}");
-    assert_ne!(lab.sign("3")["UniqueID"], package["UniqueID"]);
+    assert_ne!(lab.sign(&["--unique"]), build);
     lab.evidence();
 }
 
 #[test]
 fn platforms_and_collateral_change_while_it_runs() {
     let lab = Lab::new();
-    lab.sign("1");
+    lab.sign(&[]);
     let svn = |quote: Vec<u8>| quote[48];
     let best = svn(lab.evidence());
     lab.desk.done(&["emulator", "set", "tee", "--tcb", "Revoked"]);
@@ -138,9 +139,8 @@ fn what_is_secret_is_readable_by_its_owner_only_and_survives_a_restart() {
 #[test]
 fn what_is_printed_is_what_a_manifest_names() {
     let lab = Lab::new();
-    for kind in ["sgx", "tdx", "snp"] {
-        let sign = ["emulator", "sign", "program", "--key", "key.pem", "--tee", kind];
-        let package: Value = serde_json::from_str(&lab.desk.done(&sign)).unwrap();
+    for flags in [&["--unique"][..], &["--tee", "sgx"], &["--tee", "tdx"], &["--tee", "snp"]] {
+        let package = lab.sign(flags);
         let root = lab.desk.done(&["emulator", "root", "tee", "--infrastructure"]);
         let manifest = json!({
             "Packages": { "p": package },
@@ -201,6 +201,6 @@ fn two_emulators_do_not_share_a_folder() {
     lab.desk
         .refused(&["emulator", "run", "tee", "--listen", "127.0.0.1:0"], "another emulator answers there");
     lab.desk.refused(&["emulator", "set", "tee", "--platform", "typo", "--tcb", "Revoked"], "no platform");
-    lab.sign("1");
+    lab.sign(&[]);
     lab.evidence();
 }

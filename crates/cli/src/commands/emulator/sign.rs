@@ -55,6 +55,9 @@ pub(super) struct Sign {
     /// Print the package as platforms of this kind show it
     #[arg(long, value_enum, value_name = "KIND", default_value_t = KindName::Sgx)]
     tee: KindName,
+    /// Print it as this very build (UniqueID), not as a version of the signer's product; SGX only
+    #[arg(long)]
+    unique: bool,
 }
 
 impl Sign {
@@ -70,7 +73,9 @@ impl Sign {
         let path = signature_path(&self.program);
         file::write(&path, signature.as_bytes()).map_err(|source| writing(&path, source))?;
         let program = Program::signed(statement.measurement, signature)?;
-        console::print(&format!("{:#}", package(&program, self.tee.into(), self.debug)))
+        let mut package = package(&program, self.tee.into(), self.unique);
+        package["Debug"] = self.debug.into();
+        console::print(&format!("{package:#}"))
     }
 
     fn signing_key(&self) -> Result<SigningKey, Failure> {
@@ -80,30 +85,23 @@ impl Sign {
 }
 
 /// The program as a package of a manifest.
-fn package(program: &Program, kind: Kind, debug: bool) -> Value {
+fn package(program: &Program, kind: Kind, unique: bool) -> Value {
+    let (enclave, guest) = (program.enclave(), program.guest());
     match kind {
-        Kind::Sgx => {
-            let enclave = program.enclave();
-            json!({
-                "UniqueID": hex::encode(enclave.mrenclave),
-                "SignerID": hex::encode(enclave.mrsigner),
-                "ProductID": enclave.isv_prod_id,
-                "SecurityVersion": enclave.isv_svn,
-                "Debug": debug,
-            })
-        }
-        Kind::Tdx => json!({ "TDX": { "MRTD": hex::encode(program.trust_domain().mr_td) }, "Debug": debug }),
-        Kind::Snp => {
-            let guest = program.guest();
-            json!({
-                "SNP": {
-                    "Measurement": hex::encode(guest.measurement),
-                    "ImageID": hex::encode(guest.image_id),
-                    "GuestSVN": guest.guest_svn,
-                },
-                "Debug": debug,
-            })
-        }
+        Kind::Sgx if unique => json!({ "UniqueID": hex::encode(enclave.mrenclave) }),
+        Kind::Sgx => json!({
+            "SignerID": hex::encode(enclave.mrsigner),
+            "ProductID": enclave.isv_prod_id,
+            "SecurityVersion": enclave.isv_svn,
+        }),
+        Kind::Tdx => json!({ "TDX": { "MRTD": hex::encode(program.trust_domain().mr_td) } }),
+        Kind::Snp => json!({
+            "SNP": {
+                "Measurement": hex::encode(guest.measurement),
+                "ImageID": hex::encode(guest.image_id),
+                "GuestSVN": guest.guest_svn,
+            },
+        }),
     }
 }
 
