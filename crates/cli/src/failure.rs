@@ -4,6 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
+use marblerun_tee::TeeError;
+use marblerun_tee::emulated::EmulatorError;
 
 use crate::document::DocumentError;
 
@@ -76,6 +78,12 @@ pub enum Failure {
     /// An answer that contradicts itself.
     #[error("the Coordinator's answer contradicts itself: {0}")]
     Contradiction(String),
+    /// The software TEE.
+    #[error("emulator: {0}")]
+    Emulator(#[from] EmulatorError),
+    /// The TEE that this program runs in.
+    #[error(transparent)]
+    Tee(#[from] TeeError),
     /// An argument that cannot be meant.
     #[error("{0}")]
     Argument(String),

@@ -49,7 +49,7 @@ impl App {
     /// # Errors
     /// What is wrong with the machine, the state, an address or the startup manifest, and what to do.
     pub async fn build(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<Self> {
-        let tee: Arc<dyn Tee> = marblerun_tee::detect(config.simulation)?.into();
+        let tee: Arc<dyn Tee> = marblerun_tee::detect_in(Path::new("/"), &config.tee)?.into();
         let keys = Arc::new(PooledKeys::start(FreshKeys)?);
         let (ledger, state) = open(&config, &tee, &keys, clock())?;
         let presented = Presented::new(state.pki())?;

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use marblerun_tee::Wish;
 
 /// The MarbleRun Coordinator: holds one manifest, admits marbles that prove what they are, and gives them their
 /// certificates, secrets and parameters.
@@ -47,6 +48,9 @@ pub struct Flags {
     /// Run without a TEE: nothing is protected, no evidence is checked [env: OE_SIMULATION]
     #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1")]
     pub simulation: Option<String>,
+    /// Run in the software TEE behind this socket, which protects nothing [env: EDG_EMULATOR]
+    #[arg(long, value_name = "SOCKET")]
+    pub emulator: Option<String>,
     /// Several Coordinators share one state [env: EDG_DISTRIBUTED_COORDINATOR]
     #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1")]
     pub distributed_coordinator: Option<String>,
@@ -83,8 +87,8 @@ pub struct Config {
     pub startup_manifest: Option<PathBuf>,
     /// How to log.
     pub log: LogConfig,
-    /// Run without a TEE.
-    pub simulation: bool,
+    /// Whether to run in a TEE, and in which.
+    pub tee: Wish,
 }
 
 /// How to log.
@@ -144,7 +148,7 @@ impl Config {
                 json: settings.log_format(&flags.log_format)?,
                 http_errors: settings.level(&flags.http_error_log_level)?,
             },
-            simulation: settings.switch(&flags.simulation, "OE_SIMULATION")?,
+            tee: settings.tee(flags)?,
         })
     }
 }
@@ -166,6 +170,20 @@ impl Settings<'_> {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
             Some(other) => Err(ConfigError { name, reason: format!("{other:?} is neither 0 nor 1") }),
+        }
+    }
+
+    fn tee(&self, flags: &Flags) -> Result<Wish, ConfigError> {
+        let simulation = self.switch(&flags.simulation, "OE_SIMULATION")?;
+        match (simulation, self.text(&flags.emulator, "EDG_EMULATOR")) {
+            (false, None) => Ok(Wish::Hardware),
+            (true, None) => Ok(Wish::Simulation),
+            (false, Some(socket)) => Ok(Wish::Emulator { socket: socket.into(), starts: Vec::new() }),
+            (true, Some(_)) => {
+                let reason =
+                    "the software TEE and OE_SIMULATION exclude each other; unset one of them".into();
+                Err(ConfigError { name: "EDG_EMULATOR", reason })
+            }
         }
     }
 
@@ -258,7 +276,7 @@ mod tests {
         assert_eq!(config.prometheus, None);
         assert_eq!(config.dns_names, ["localhost"]);
         assert_eq!(config.seal_dir, Path::new("/srv/marblerun-coordinator-data"));
-        assert!(!config.simulation && !config.log.debug && !config.log.json);
+        assert!(config.tee == Wish::Hardware && !config.log.debug && !config.log.json);
     }
 
     #[test]
@@ -274,6 +292,16 @@ mod tests {
         let environment = [("EDG_COORDINATOR_MESH_ADDR".to_owned(), ":8".to_owned())].into();
         let config = Config::parse(&flags, &environment, Path::new("/")).unwrap();
         assert_eq!(config.mesh.to_string(), "127.0.0.1:7");
+    }
+
+    #[test]
+    fn less_than_hardware_is_one_wish_of_two() {
+        let wish = |environment: &[(&str, &str)]| parse(environment).map(|config| config.tee);
+        assert_eq!(wish(&[("OE_SIMULATION", "1")]), Ok(Wish::Simulation));
+        let emulator = Wish::Emulator { socket: "/tee/default.sock".into(), starts: Vec::new() };
+        assert_eq!(wish(&[("EDG_EMULATOR", "/tee/default.sock")]), Ok(emulator));
+        let both = [("EDG_EMULATOR", "/tee/default.sock"), ("OE_SIMULATION", "1")];
+        assert_eq!(wish(&both).unwrap_err().name, "EDG_EMULATOR");
     }
 
     #[test]

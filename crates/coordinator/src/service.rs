@@ -122,6 +122,9 @@ impl Coordinator {
         let phase = self.state().phase();
         let remark = match self.0.tee.origin() {
             "simulation" => " WARNING: the Coordinator runs in simulation mode; nothing is protected.",
+            software if software.starts_with("emulated-") => {
+                " WARNING: the Coordinator runs in a software TEE; nothing is protected."
+            }
             _ => "",
         };
         (phase, format!("{}{remark}", phase.message()))

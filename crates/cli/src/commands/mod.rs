@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod cluster;
 pub mod completion;
+pub mod emulator;
 pub mod man;
 pub mod manifest;
 pub mod package_info;
@@ -55,6 +56,8 @@ pub enum Command {
     /// Print the identity of a signed enclave, as manifests name it
     #[command(visible_alias = "sgxsdk-package-info")]
     PackageInfo(package_info::PackageInfo),
+    /// Run and change a software TEE: the whole path of attestation on any machine, without protection
+    Emulator(emulator::Emulator),
     /// Print the version of this program, and of the Coordinator if a cluster has one
     #[command(after_help = "Example:
   marblerun version")]
@@ -82,6 +85,7 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Recover(command)) => command.execute(&context).await,
         Some(Command::RecoverWithSignature(command)) => command.execute(&context).await,
         Some(Command::PackageInfo(_)) => not_built("package-info"),
+        Some(Command::Emulator(command)) => command.execute(&context).await,
         Some(Command::Version) => version::execute(),
         Some(Command::Completion(command)) => command.execute(),
         Some(Command::Man(command)) => command.execute(),
