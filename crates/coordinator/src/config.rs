@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use marblerun_collateral::{Choice, CollateralError, Sources};
 use marblerun_tee::Wish;
 
 /// The MarbleRun Coordinator: holds one manifest, admits marbles that prove what they are, and gives them their
@@ -51,6 +52,12 @@ pub struct Flags {
     /// Run in the software TEE behind this socket, which protects nothing [env: EDG_EMULATOR]
     #[arg(long, value_name = "SOCKET")]
     pub emulator: Option<String>,
+    /// PCCS that has Intel's collateral [env: EDG_PCCS_URL] [default: as in /etc/sgx_default_qcnl.conf, else Intel's PCS]
+    #[arg(long, value_name = "URL")]
+    pub pccs_url: Option<String>,
+    /// Key distribution service that has AMD's collateral [env: EDG_KDS_URL] [default: AMD's]
+    #[arg(long, value_name = "URL")]
+    pub kds_url: Option<String>,
     /// Several Coordinators share one state [env: EDG_DISTRIBUTED_COORDINATOR]
     #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1")]
     pub distributed_coordinator: Option<String>,
@@ -89,6 +96,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Whether to run in a TEE, and in which.
     pub tee: Wish,
+    /// Where collateral is fetched.
+    pub collateral: Sources,
 }
 
 /// How to log.
@@ -120,7 +129,12 @@ impl Config {
     ///
     /// # Errors
     /// Names the setting, what was seen and what is expected.
-    pub fn parse(flags: &Flags, environment: &Environment, folder: &Path) -> Result<Self, ConfigError> {
+    pub fn parse(
+        flags: &Flags,
+        environment: &Environment,
+        folder: &Path,
+        qcnl: Option<&str>,
+    ) -> Result<Self, ConfigError> {
         let settings = Settings { environment };
         settings.refuse_distributed(flags)?;
         let names =
@@ -149,6 +163,7 @@ impl Config {
                 http_errors: settings.level(&flags.http_error_log_level)?,
             },
             tee: settings.tee(flags)?,
+            collateral: settings.collateral(flags, qcnl)?,
         })
     }
 }
@@ -171,6 +186,18 @@ impl Settings<'_> {
             Some("1") => Ok(true),
             Some(other) => Err(ConfigError { name, reason: format!("{other:?} is neither 0 nor 1") }),
         }
+    }
+
+    fn collateral(&self, flags: &Flags, qcnl: Option<&str>) -> Result<Sources, ConfigError> {
+        let choice = Choice {
+            pccs_flag: flags.pccs_url.as_deref(),
+            pccs_environment: self.environment.get("EDG_PCCS_URL").map(String::as_str),
+            qcnl,
+            kds_flag: flags.kds_url.as_deref(),
+            kds_environment: self.environment.get("EDG_KDS_URL").map(String::as_str),
+        };
+        let wrong = |error: CollateralError| ConfigError { name: "EDG_PCCS_URL", reason: error.to_string() };
+        Sources::choose(&choice).map(|chosen| chosen.sources).map_err(wrong)
     }
 
     fn tee(&self, flags: &Flags) -> Result<Wish, ConfigError> {
@@ -265,7 +292,7 @@ mod tests {
 
     fn parse(environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Config::parse(&Flags::default(), &environment, Path::new("/srv"))
+        Config::parse(&Flags::default(), &environment, Path::new("/srv"), None)
     }
 
     #[test]
@@ -290,7 +317,7 @@ mod tests {
     fn flags_win() {
         let flags = Flags { mesh_addr: Some("127.0.0.1:7".into()), ..Flags::default() };
         let environment = [("EDG_COORDINATOR_MESH_ADDR".to_owned(), ":8".to_owned())].into();
-        let config = Config::parse(&flags, &environment, Path::new("/")).unwrap();
+        let config = Config::parse(&flags, &environment, Path::new("/"), None).unwrap();
         assert_eq!(config.mesh.to_string(), "127.0.0.1:7");
     }
 

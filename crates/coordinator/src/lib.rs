@@ -4,6 +4,7 @@
 //! [`app::App`] for start-up, [`service::Coordinator`] for the use cases, [`writer`] for how state changes.
 
 pub mod app;
+pub mod attestation;
 pub mod config;
 mod connections;
 mod events;

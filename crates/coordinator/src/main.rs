@@ -22,7 +22,8 @@ fn main() -> ExitCode {
         std::process::exit(i32::from(error.use_stderr()));
     });
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
-    match Config::parse(&flags, &environment, &folder)
+    let qcnl = std::fs::read_to_string(QCNL).ok();
+    match Config::parse(&flags, &environment, &folder, qcnl.as_deref())
         .map_err(Into::into)
         .and_then(|c| run(c, SystemTime::now))
     {
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
         Err(error) => complain(&error),
     }
 }
+
+/// Where Intel's libraries are told which PCCS to ask; also ours, if nothing else is said.
+const QCNL: &str = "/etc/sgx_default_qcnl.conf";
 
 fn run(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<()> {
     logging::install(&config.log);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use marblerun_attest::{Binding, Verifier};
+use marblerun_attest::{Binding, Verified};
 use marblerun_core::activation::{self, Admission, Request};
 use marblerun_core::secrets::Upload;
 use marblerun_core::{
@@ -13,6 +13,7 @@ use marblerun_core::{
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
+use crate::attestation::Attestation;
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::key_pool::PooledKeys;
@@ -37,8 +38,8 @@ pub struct Parts {
     pub published: Arc<Published>,
     /// The way to change it.
     pub writer: Writer,
-    /// Judges marbles' evidence.
-    pub verifier: Arc<dyn Verifier>,
+    /// Judges evidence.
+    pub attestation: Attestation,
     /// Issues our own evidence.
     pub tee: Arc<dyn Tee>,
     /// Makes keys.
@@ -90,6 +91,11 @@ impl Coordinator {
     /// The last activations.
     pub fn events(&self) -> &Events {
         &self.0.events
+    }
+
+    /// Judges evidence.
+    pub(crate) fn attestation(&self) -> &Attestation {
+        &self.0.attestation
     }
 
     /// The key for recovery secrets on their way.
@@ -288,36 +294,43 @@ impl Coordinator {
         let state = self.state();
         let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
         let (_, marble) = activation::marble(deployment, &ask.marble_type)?;
+        let verified = self.verified(deployment, peer, ask).await?;
         if !is_slow(deployment, marble) {
-            return self.admit_now(deployment, peer, ask);
+            return self.admit_now(deployment, &verified, ask);
         }
         let permit = Arc::clone(&self.0.slow).acquire_owned().await.map_err(|_| Failure::panicked())?;
-        let (this, state, peer, ask) = (self.clone(), Arc::clone(&state), peer.clone(), ask.clone());
+        let (this, state, ask) = (self.clone(), Arc::clone(&state), ask.clone());
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
-            this.admit_now(deployment, &peer, &ask)
+            this.admit_now(deployment, &verified, &ask)
         });
         task.await.map_err(|_| Failure::panicked())?
+    }
+
+    /// That the marble is what it claims to be, and that its evidence is bound to the key of this very connection.
+    async fn verified(
+        &self,
+        deployment: &Deployment,
+        peer: &PeerCertificate,
+        ask: &Ask,
+    ) -> Result<Verified, Refusal> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &peer.0);
+        let mut bound = [0; 32];
+        bound.copy_from_slice(digest.as_ref());
+        let binding = Binding::MarbleCertificate(bound);
+        self.0.attestation.verify(deployment, &ask.marble_type, &ask.evidence, &binding, self.now()).await
     }
 
     fn admit_now(
         &self,
         deployment: &Deployment,
-        peer: &PeerCertificate,
+        verified: &Verified,
         ask: &Ask,
     ) -> Result<Admission, Failure> {
-        let now = (self.0.clock)();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &peer.0);
-        let mut bound = [0; 32];
-        bound.copy_from_slice(digest.as_ref());
-        let verified = self
-            .0
-            .verifier
-            .verify(&ask.evidence, &Binding::MarbleCertificate(bound), now)
-            .map_err(|error| Refusal::Evidence { marble_type: ask.marble_type.clone(), error })?;
+        let now = self.now();
         let request = Request { marble_type: &ask.marble_type, uuid: &ask.uuid, csr: &ask.csr };
-        Ok(activation::admit(deployment, &verified, request, &*self.0.keys, now)?)
+        Ok(activation::admit(deployment, verified, request, &*self.0.keys, now)?)
     }
 
     /// Effects of a new state: certificates on the listeners, the state metric, keys to keep ready.
@@ -331,6 +344,7 @@ impl Coordinator {
         }
         if let Some(deployment) = state.deployment() {
             self.0.keys.want_only(&kinds_to_keep_ready(deployment));
+            self.0.attestation.follow(deployment, self.now());
         }
     }
 }
