@@ -18,6 +18,7 @@ mod metrics;
 mod observe;
 mod recovery;
 pub mod service;
+mod slow;
 mod spki;
 mod tls;
 mod traffic;

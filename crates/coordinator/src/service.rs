@@ -6,12 +6,10 @@ use std::time::SystemTime;
 
 use marblerun_attest::{Binding, Verifier};
 use marblerun_core::activation::{self, Admission, Request};
-use marblerun_core::keys::KeyKind;
 use marblerun_core::secrets::Upload;
 use marblerun_core::{
     ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, prepare, upload_secrets,
 };
-use marblerun_manifest::{Marble, Parameter};
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
@@ -20,13 +18,12 @@ use crate::failure::Failure;
 use crate::key_pool::PooledKeys;
 use crate::metrics::{Metrics, UNKNOWN_TYPE};
 use crate::recovery::Ephemeral;
+use crate::slow::{is_slow, kinds_to_keep_ready};
 use crate::tls::{PeerCertificate, Presented};
 use crate::update::Names;
 use crate::wanted::{Caller, WhileWanted};
 use crate::writer::{CommitError, Published, Writer};
 
-/// Keys kept ready for every kind of RSA key that a marble type uses.
-const POOL_RSA: usize = 64;
 /// How often an activation is made again because the deployment changed under it.
 const RETRIES: usize = 3;
 
@@ -333,7 +330,7 @@ impl Coordinator {
             self.0.ephemeral.end();
         }
         if let Some(deployment) = state.deployment() {
-            self.0.keys.want_only(&slow_kinds(deployment));
+            self.0.keys.want_only(&kinds_to_keep_ready(deployment));
         }
     }
 }
@@ -355,42 +352,6 @@ pub struct Ask {
 fn known_type<'a>(state: &State, marble_type: &'a str) -> &'a str {
     let known = state.deployment().is_some_and(|d| d.manifest.marbles.contains_key(marble_type));
     if known { marble_type } else { UNKNOWN_TYPE }
-}
-
-/// More templates or certificates than this in one activation, and it runs beside the async threads.
-const QUICK: usize = 8;
-
-/// Whether activating this type may take long: RSA keys, many certificates or templates, or any secret at all.
-fn is_slow(deployment: &Deployment, marble: &Marble) -> bool {
-    let used = marble.uses.secrets.iter().chain(&marble.uses.previous);
-    let secrets = || used.clone().filter_map(|name| deployment.manifest.secrets.get(name));
-    let certificates = secrets().filter(|secret| makes_key(secret)).count();
-    let parameters = marble.files.values().chain(marble.env.values()).chain(&marble.argv);
-    let templates = parameters.filter(|parameter| matches!(parameter, Parameter::Template(_))).count();
-    marble.uses.any || certificates > QUICK || templates > QUICK || secrets().any(makes_rsa)
-}
-
-/// Whether each activation makes a key pair for this secret.
-fn makes_key(secret: &marblerun_manifest::Secret) -> bool {
-    !secret.shared && !secret.user_defined && secret.kind.is_certificate()
-}
-
-fn makes_rsa(secret: &marblerun_manifest::Secret) -> bool {
-    makes_key(secret) && matches!(KeyKind::of(secret.kind), Some(KeyKind::Rsa(_)))
-}
-
-/// The kinds of RSA key that activations of this deployment need.
-fn slow_kinds(deployment: &Deployment) -> BTreeMap<KeyKind, usize> {
-    let manifest = &deployment.manifest;
-    let used = manifest.marbles.values().flat_map(|marble| {
-        let all = manifest.secrets.keys().filter(|_| marble.uses.any);
-        marble.uses.secrets.iter().chain(all)
-    });
-    used.filter_map(|name| manifest.secrets.get(name))
-        .filter(|secret| makes_rsa(secret))
-        .filter_map(|secret| KeyKind::of(secret.kind))
-        .map(|kind| (kind, POOL_RSA))
-        .collect()
 }
 
 fn pem_chain(chain: &marblerun_core::Chain) -> String {

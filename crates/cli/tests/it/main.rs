@@ -8,6 +8,8 @@ mod emulator;
 mod output;
 mod recovery;
 mod secrets;
+mod tokens;
 mod trust;
+mod updates;
 mod usage;
 mod yaml;
