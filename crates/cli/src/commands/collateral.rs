@@ -60,7 +60,7 @@ async fn export(target: &std::path::Path, evidence: &[PathBuf], context: &Contex
     let bundle = service.export();
     file::write(target, &bundle.to_json())
         .map_err(|source| Failure::Io { doing: format!("writing {}", target.display()), source })?;
-    console::print(&format!("{} entries written to {}", bundle.entries.len(), target.display()))
+    console::print(&format!("entries written to {}: {}", target.display(), bundle.entries.len()))
 }
 
 async fn fetch(service: &Service, path: &std::path::Path, context: &Context) -> Result<(), Failure> {
@@ -83,7 +83,7 @@ fn import(path: &std::path::Path, context: &Context) -> Result<(), Failure> {
     refused.iter().for_each(warn_refused);
     service.save()?;
     console::print(&format!(
-        "{} of {} entries taken",
+        "entries taken: {} of {}",
         bundle.entries.len() - refused.len(),
         bundle.entries.len()
     ))?;

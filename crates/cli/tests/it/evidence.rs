@@ -67,7 +67,10 @@ fn what_was_not_verified_says_so() {
     assert!(text.contains("tee: tdx") && text.contains(&format!("report_data: {}", report_data())), "{text}");
     let json: Value =
         serde_json::from_str(&desk.done(&["evidence", "inspect", "quote.bin", "--format", "json"])).unwrap();
-    assert_eq!((&json["verification"], &json["claims"]["report_data"]), (&json!("none"), &json!(report_data())));
+    assert_eq!(
+        (&json["verification"], &json["claims"]["report_data"]),
+        (&json!("none"), &json!(report_data()))
+    );
     assert_eq!(json["needs"]["vendor"], "intel");
     desk.write("garbage.bin", "garbage");
     desk.refused(&["evidence", "inspect", "garbage.bin"], "no known format");
@@ -115,8 +118,12 @@ fn the_doctor_says_what_is_there_and_what_to_change() {
     let findings = report["findings"].as_array().unwrap();
     let seen = |words: &str| findings.iter().any(|finding| finding["seen"].as_str().unwrap().contains(words));
     assert!(seen("/dev/sev-guest") && seen("named by --pccs-url"), "{report:#}");
-    assert!(findings.iter().all(|finding| finding["state"] == "ok" || finding["change"].is_string()), "{report:#}");
-    let report = desk.done(&["doctor", "--pccs-url", "http://127.0.0.1:1", "--kds-url", "http://127.0.0.1:1"]);
+    assert!(
+        findings.iter().all(|finding| finding["state"] == "ok" || finding["change"].is_string()),
+        "{report:#}"
+    );
+    let report =
+        desk.done(&["doctor", "--pccs-url", "http://127.0.0.1:1", "--kds-url", "http://127.0.0.1:1"]);
     assert!(report.contains("[TROUBLE] http://127.0.0.1:1") && report.contains("carry a bundle"), "{report}");
     desk.done(&["doctor", "--offline", "--pccs-url", "nonsense"]);
 }

@@ -4,10 +4,15 @@
 
 mod check;
 mod desk;
+mod emulator;
 mod evidence;
+mod lab;
 mod output;
 mod recovery;
 mod secrets;
+mod tokens;
 mod trust;
+mod updates;
 mod usage;
+mod verified;
 mod yaml;

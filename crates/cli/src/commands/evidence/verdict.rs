@@ -72,12 +72,14 @@ impl Verdict {
                 ));
             }
         }
-        lines.push(match self.is_binding_checked {
-            true => format!("Bound to {}, as asked", self.bound_to),
-            false => {
-                format!("BINDING NOT CHECKED: it is bound to {}; --report-data checks it", self.bound_to)
-            }
-        });
+        match (self.is_binding_checked, self.is_genuine()) {
+            (true, true) => lines.push(format!("Bound to {}, as asked", self.bound_to)),
+            (true, false) => {}
+            (false, _) => lines.push(format!(
+                "BINDING NOT CHECKED: it is bound to {}; --report-data checks it",
+                self.bound_to
+            )),
+        }
         if !self.refused.is_empty() {
             lines.push("A strict policy that names it would refuse it:".to_owned());
             lines.extend(self.refused.iter().map(|mismatch| format!("  {mismatch}")));
