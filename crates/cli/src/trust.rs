@@ -150,7 +150,7 @@ impl Judge {
 /// is ours to have.
 async fn published(evidence: &[u8], service: &Service, now: SystemTime) -> Result<Arc<Collateral>, String> {
     let needs = needs(evidence).map_err(|failure| failure.to_string())?;
-    service.collateral(&needs, now).await.map_err(|error| error.to_string())
+    service.latest(&needs, now).await.map_err(|error| error.to_string())
 }
 
 /// Evidence covers SHA-256 over the root certificate and the nonce.
@@ -217,7 +217,7 @@ mod tests {
         let expected: serde_json::Value = serde_json::from_slice(&read("expected.json")).unwrap();
         let intel = serde_json::from_slice(&read("collateral/collateral.json")).unwrap();
         let collateral = Collateral { intel: Some(intel), ..Collateral::default() };
-        let bundle = Bundle::new(vec![Entry { needs: needs(&evidence).unwrap(), collateral }]);
+        let bundle = Bundle::new(vec![Entry::new(needs(&evidence).unwrap(), collateral)]);
         Recorded { evidence, expected: expected["expected"].clone(), bundle }
     }
 

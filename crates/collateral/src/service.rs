@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use marblerun_attest::{AmdCollateral, Collateral, Needs, Roots};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -110,23 +111,41 @@ impl Service {
         }
         let (key, seconds) = (Key::of(needs)?, seconds(now));
         self.0.check_clock(seconds)?;
-        if let Some(found) = self.0.cache.find(&key, seconds) {
-            if found.is_due {
-                // Its own bound, so that strangers cannot keep what is known from being renewed.
-                let _ = self.depart(&key, needs, seconds, 2 * self.0.options.at_once);
-            }
-            return Ok(found.collateral);
+        if let Some(kept) = self.cached(needs, now) {
+            return Ok(kept);
         }
         self.0.patience.check(&key, seconds)?;
         self.depart(&key, needs, seconds, self.0.options.at_once)?.outcome().await
     }
 
-    /// What is kept and valid at `now`, without waiting for anything.
+    /// As [`Service::collateral`], but what is kept and ageing is given only if nothing newer can be had. For programs that
+    /// ask once and end.
+    ///
+    /// # Errors
+    /// As [`Service::collateral`].
+    pub async fn latest(&self, needs: &Needs, now: SystemTime) -> Result<Arc<Collateral>, CollateralError> {
+        let kept = self.collateral(needs, now).await?;
+        let (Ok(key), seconds) = (Key::of(needs), seconds(now)) else { return Ok(kept) };
+        if self.0.cache.find(&key, seconds).is_none_or(|found| !found.is_due) {
+            return Ok(kept);
+        }
+        match self.depart_to_renew(&key, needs, seconds) {
+            Ok(waiting) => Ok(waiting.outcome().await.unwrap_or(kept)),
+            Err(_) => Ok(kept),
+        }
+    }
+
+    /// What is kept and valid at `now`, without waiting for anything. What is ageing is renewed behind the caller's back, if
+    /// there is a runtime.
     pub fn cached(&self, needs: &Needs, now: SystemTime) -> Option<Arc<Collateral>> {
         if comes_with_evidence(needs) {
             return Some(Arc::default());
         }
-        let found = self.0.cache.find(&Key::of(needs).ok()?, seconds(now))?;
+        let (key, now) = (Key::of(needs).ok()?, seconds(now));
+        let found = self.0.cache.find(&key, now)?;
+        if found.is_due {
+            let _ = self.depart_to_renew(&key, needs, now);
+        }
         Some(found.collateral)
     }
 
@@ -134,27 +153,24 @@ impl Service {
     pub fn renew(&self, now: SystemTime) {
         let now = seconds(now);
         for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| now >= slot.due) {
-            let _ = self.depart(&key, &slot.needs, now, 2 * self.0.options.at_once);
+            let _ = self.depart_to_renew(&key, &slot.needs, now);
         }
     }
 
     /// Takes the entries of a bundle that count at `now`, and tells which do not.
     pub fn import(&self, bundle: &Bundle, now: SystemTime) -> Vec<Refused> {
-        let take = |entry: &Entry| {
-            let outcome = Key::of(&entry.needs)
-                .and_then(|key| self.0.keep(&key, &entry.needs, entry.collateral.clone(), seconds(now)));
-            outcome.err().map(|error| Refused { needs: entry.needs.clone(), error })
-        };
-        bundle.entries.iter().filter_map(take).collect()
+        // Who brings it has nothing newer.
+        bundle
+            .entries
+            .iter()
+            .filter_map(|entry| self.0.take(entry, seconds(now), seconds(now)).err())
+            .collect()
     }
 
     /// All that is kept.
     pub fn export(&self) -> Bundle {
         let all = self.0.cache.all().into_iter();
-        Bundle::new(
-            all.map(|(_, slot)| Entry { needs: slot.needs, collateral: (*slot.collateral).clone() })
-                .collect(),
-        )
+        Bundle::new(all.map(|(_, slot)| Entry::new(slot.needs, (*slot.collateral).clone())).collect())
     }
 
     /// What is kept, and until when, for people.
@@ -173,7 +189,9 @@ impl Service {
         let (entries, newest) = folder.read(self.0.options.entries)?;
         self.0.cache.saw(newest);
         self.0.check_clock(seconds(now))?;
-        Ok(self.import(&Bundle::new(entries), now))
+        let now = seconds(now);
+        let take = |entry: &Entry| self.0.take(entry, entry.fetched.unwrap_or_default().min(now), now);
+        Ok(entries.iter().filter_map(|entry| take(entry).err()).collect())
     }
 
     /// Writes all that is kept to the folder, if there is one. It blocks on the disk.
@@ -183,10 +201,7 @@ impl Service {
     pub fn save(&self) -> Result<(), CollateralError> {
         let Some(folder) = &self.0.folder else { return Ok(()) };
         let newest = self.0.cache.newest();
-        self.0.cache.all().into_iter().try_for_each(|(key, slot)| {
-            let entry = Entry { needs: slot.needs, collateral: (*slot.collateral).clone() };
-            folder.write(&key, entry, newest)
-        })
+        self.0.cache.all().into_iter().try_for_each(|(key, slot)| folder.write(&key, slot.entry(), newest))
     }
 
     /// Asks each service for something that it has for everybody, and tells how that went, by address. For people: no
@@ -213,13 +228,19 @@ impl Service {
         self.0.cache.saw(seconds(time));
     }
 
+    /// With a bound of its own, so that strangers cannot keep what is known from being renewed.
+    fn depart_to_renew(&self, key: &Key, needs: &Needs, now: u64) -> Result<Waiting, CollateralError> {
+        self.depart(key, needs, now, 2 * self.0.options.at_once)
+    }
+
     /// Joins the fetch of `key`, or begins it on a task of its own, so that it goes on if the caller goes away.
     fn depart(&self, key: &Key, needs: &Needs, now: u64, at_most: usize) -> Result<Waiting, CollateralError> {
+        let runtime = Handle::try_current().map_err(|_| CollateralError::Busy)?;
         match self.0.flights.board(key, at_most)? {
             Boarding::Joined(waiting) => Ok(waiting),
             Boarding::First(sender, waiting) => {
                 let (service, key, needs) = (self.clone(), key.clone(), needs.clone());
-                tokio::spawn(async move { service.fly(&key, &needs, now, sender).await });
+                runtime.spawn(async move { service.fly(&key, &needs, now, sender).await });
                 Ok(waiting)
             }
         }
@@ -246,9 +267,10 @@ impl Service {
         let fetched = self.fetch(needs, now).await?;
         // Vendors may sign at the very moment that they are asked.
         let now = now.saturating_add(begin.elapsed().as_secs() + 1);
-        let kept = self.0.keep(key, needs, fetched, now)?;
-        self.0.write(key, needs, &kept).await;
-        Ok(kept)
+        let (slot, unused) = self.0.keep(key, needs, fetched, now, now)?;
+        let collateral = slot.collateral.clone();
+        self.0.write(key, slot, unused).await;
+        Ok(collateral)
     }
 
     /// A chip's certificate rests on that of its product line's issuer, which is kept for all chips.
@@ -281,28 +303,50 @@ impl Inner {
         }
     }
 
-    /// Only what counts is kept.
-    fn keep(&self, key: &Key, needs: &Needs, collateral: Collateral, now: u64) -> Outcome {
+    fn take(&self, entry: &Entry, fetched: u64, now: u64) -> Result<(), Refused> {
+        let kept = Key::of(&entry.needs)
+            .and_then(|key| self.keep(&key, &entry.needs, entry.collateral.clone(), fetched, now));
+        kept.map(drop).map_err(|error| Refused { needs: entry.needs.clone(), error })
+    }
+
+    /// Only what counts is kept. Gives it, and the key of what made room for it.
+    fn keep(
+        &self,
+        key: &Key,
+        needs: &Needs,
+        collateral: Collateral,
+        fetched: u64,
+        now: u64,
+    ) -> Result<(Slot, Option<Key>), CollateralError> {
         let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner).clone();
         let at = UNIX_EPOCH.checked_add(Duration::from_secs(now)).unwrap_or(UNIX_EPOCH);
         let refused = |failure| CollateralError::Refused { key: key.to_string(), failure };
         let validity = collateral.validity(needs, &roots, at).map_err(refused)?;
-        let half = validity.until.saturating_sub(now) / 2;
-        let due = now.saturating_add(half.min(self.options.refresh.as_secs()));
-        let collateral = Arc::new(collateral);
-        self.cache.keep(key, Slot { needs: needs.clone(), collateral: collateral.clone(), validity, due })?;
-        Ok(collateral)
+        let half = validity.until.saturating_sub(fetched) / 2;
+        let due = fetched.saturating_add(half.min(self.options.refresh.as_secs()));
+        let slot = Slot { needs: needs.clone(), collateral: Arc::new(collateral), validity, fetched, due };
+        let unused = self.cache.keep(key, slot.clone())?;
+        Ok((slot, unused))
     }
 
     /// A folder that cannot be written costs a fetch after the next restart, and nothing else.
-    async fn write(&self, key: &Key, needs: &Needs, collateral: &Collateral) {
+    async fn write(&self, key: &Key, slot: Slot, unused: Option<Key>) {
         let Some(folder) = self.folder.clone() else { return };
         let (key, newest) = (key.clone(), self.cache.newest());
-        let entry = Entry { needs: needs.clone(), collateral: collateral.clone() };
-        let written = tokio::task::spawn_blocking(move || folder.write(&key, entry, newest)).await;
-        if let Ok(Err(error)) = written {
+        let write = move || {
+            unused.map_or(Ok(()), |unused| folder.remove(&unused))?;
+            folder.write(&key, slot.entry(), newest)
+        };
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
             tracing::warn!(%error, "collateral was not saved");
         }
+    }
+}
+
+impl Slot {
+    /// For the folder, which outlives a restart.
+    fn entry(self) -> Entry {
+        Entry { fetched: Some(self.fetched), ..Entry::new(self.needs, (*self.collateral).clone()) }
     }
 }
 

@@ -66,7 +66,7 @@ async fn export(target: &std::path::Path, evidence: &[PathBuf], context: &Contex
 async fn fetch(service: &Service, path: &std::path::Path, context: &Context) -> Result<(), Failure> {
     let unreadable = |failure| Failure::Argument(format!("{}: {failure}", path.display()));
     let needs = needs(&evidence::read(path)?).map_err(unreadable)?;
-    service.collateral(&needs, context.surroundings.now).await?;
+    service.latest(&needs, context.surroundings.now).await?;
     Ok(())
 }
 

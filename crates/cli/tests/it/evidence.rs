@@ -33,7 +33,7 @@ fn desk() -> Desk {
     let intel = std::fs::read(vector("collateral/collateral.json")).unwrap();
     let collateral =
         Collateral { intel: Some(serde_json::from_slice(&intel).unwrap()), ..Collateral::default() };
-    let bundle = Bundle::new(vec![Entry { needs: needs(&evidence).unwrap(), collateral }]);
+    let bundle = Bundle::new(vec![Entry::new(needs(&evidence).unwrap(), collateral)]);
     std::fs::write(desk.path("quote.bin"), evidence).unwrap();
     std::fs::write(desk.path("bundle.json"), bundle.to_json()).unwrap();
     desk

@@ -57,7 +57,7 @@ async fn what_ages_is_renewed_behind_the_callers_back_and_never_by_something_old
     assert!(Arc::ptr_eq(&service.collateral(&case.needs, at).await.unwrap(), &first), "not due yet");
     // A day later the old one is given, and the new one fetched.
     let at = at + days(2);
-    assert!(Arc::ptr_eq(&service.collateral(&case.needs, at).await.unwrap(), &first));
+    assert!(Arc::ptr_eq(&service.cached(&case.needs, at).unwrap(), &first));
     until(|| is_of(&service, &case, &later, at)).await;
     // Somebody plays back the older one, which is still valid.
     case.serve(&server);
@@ -90,6 +90,22 @@ async fn a_service_that_is_down_costs_nothing_until_the_collateral_ends() {
     let error = service.collateral(&case.needs, too_late).await.unwrap_err();
     assert!(matches!(error, CollateralError::Answer { status: 503, .. }), "{error}");
     assert!(service.cached(&case.needs, too_late).is_none());
+}
+
+#[tokio::test]
+async fn who_asks_once_waits_for_something_newer_and_takes_the_old_one_if_there_is_none() {
+    let (server, case, later) = (Server::start().await, Case::load(OTHER), Case::load(LATER));
+    case.serve(&server);
+    let service = service(&server);
+    let first = service.latest(&case.needs, case.at).await.unwrap();
+    assert!(Arc::ptr_eq(&service.latest(&case.needs, case.at).await.unwrap(), &first), "not due yet");
+    assert_eq!(server.asked(TCB), 1);
+    later.serve(&server);
+    let at = case.at + days(2);
+    assert_eq!(service.latest(&case.needs, at).await.unwrap().intel, Some(later.collateral.clone()));
+    server.answer(TCB, Answer::status(503));
+    let at = at + days(2);
+    assert_eq!(service.latest(&case.needs, at).await.unwrap().intel, Some(later.collateral));
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ impl Verdict {
             Ok(needs) => needs,
             Err(failure) => return Ok(failed(failure)),
         };
-        let collateral = service(context, roots.clone())?.collateral(&needs, now).await?;
+        let collateral = service(context, roots.clone())?.latest(&needs, now).await?;
         let appraisal = Appraisal { roots: &roots, collateral: &collateral, memory: &memory, now };
         let outcome = appraisal.genuine(evidence, &Binding::Exactly(bytes));
         let refused = outcome.as_ref().map(|genuine| refused(genuine.clone())).unwrap_or_default();
