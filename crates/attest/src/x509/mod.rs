@@ -10,6 +10,7 @@ mod signature;
 
 use std::ops::RangeInclusive;
 
+use der::asn1::BitString;
 use der::oid::ObjectIdentifier;
 use der::{Decode, Encode, Header, Reader, SliceReader};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
@@ -122,20 +123,18 @@ impl Certificate {
         if tbs.signature() != self.parsed.signature_algorithm() {
             return Err(LinkFault::Signature);
         }
-        issuer.check_signature(
-            self.parsed.signature_algorithm().oid,
-            &self.signed,
-            self.parsed.signature().raw_bytes(),
-        )
+        issuer.check_signature(self.parsed.signature_algorithm().oid, &self.signed, self.parsed.signature())
     }
 
     fn check_signature(
         &self,
         algorithm: ObjectIdentifier,
         message: &[u8],
-        value: &[u8],
+        value: &BitString,
     ) -> Result<(), LinkFault> {
         let key = self.parsed.tbs_certificate().subject_public_key_info();
+        // All signatures are whole bytes; a number of unused bits would be under no signature.
+        let value = value.as_bytes().ok_or(LinkFault::Signature)?;
         signature::verify(algorithm, key, message, value).then_some(()).ok_or(LinkFault::Signature)
     }
 
