@@ -23,6 +23,19 @@ pub enum Vendor {
 #[derive(Debug, Clone)]
 pub struct Roots(Vec<(Vendor, Certificate)>);
 
+const HARDWARE_VENDORS: [(Vendor, &[u8]); 5] = [
+    (Vendor::Intel, include_bytes!("roots/intel-sgx-root-ca.der")),
+    (Vendor::Amd, include_bytes!("roots/amd-ark-milan.der")),
+    (Vendor::Amd, include_bytes!("roots/amd-ark-genoa.der")),
+    (Vendor::Amd, include_bytes!("roots/amd-ark-turin.der")),
+    (Vendor::Nvidia, include_bytes!("roots/nvidia-device-identity-ca.der")),
+];
+
+/// Whether a root (DER) is one of the hardware on sale.
+pub(crate) fn is_of_vendor(root: &[u8]) -> bool {
+    HARDWARE_VENDORS.iter().any(|(_, der)| *der == root)
+}
+
 /// Why a set of roots cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -55,13 +68,7 @@ impl Roots {
     /// # Errors
     /// Never, as long as the files of this room are what they were when it was tested.
     pub fn of_hardware_vendors() -> Result<Self, RootsError> {
-        Self::new([
-            (Vendor::Intel, &include_bytes!("roots/intel-sgx-root-ca.der")[..]),
-            (Vendor::Amd, include_bytes!("roots/amd-ark-milan.der")),
-            (Vendor::Amd, include_bytes!("roots/amd-ark-genoa.der")),
-            (Vendor::Amd, include_bytes!("roots/amd-ark-turin.der")),
-            (Vendor::Nvidia, include_bytes!("roots/nvidia-device-identity-ca.der")),
-        ])
+        Self::new(HARDWARE_VENDORS)
     }
 
     /// These roots and those.

@@ -56,10 +56,17 @@ impl Failure {
                 | Refusal::ManifestAlreadySet
                 | Refusal::NotInRecovery(_)
                 | Refusal::TooManyCounters(_)
+                | Refusal::UpdatePending(_)
+                | Refusal::OtherUpdate { .. }
+                | Refusal::NeedsVersion2
                 | Refusal::Superseded => StatusCode::CONFLICT,
                 Refusal::Recovery(error) => recovery(error),
-                Refusal::UnknownSecret(_) => StatusCode::NOT_FOUND,
-                Refusal::NotAllowed { .. } => StatusCode::FORBIDDEN,
+                Refusal::UnknownSecret(_) | Refusal::UnknownPackage(_) | Refusal::NoUpdatePending => {
+                    StatusCode::NOT_FOUND
+                }
+                Refusal::NotAllowed { .. } | Refusal::MayNotUpdate { .. } | Refusal::MayNotRaise { .. } => {
+                    StatusCode::FORBIDDEN
+                }
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },
@@ -74,9 +81,10 @@ impl Failure {
         match self {
             Self::Refused(refusal) => match refusal {
                 Refusal::NotServing(_) => Code::FailedPrecondition,
-                Refusal::UnknownMarble(_) | Refusal::Evidence { .. } | Refusal::LimitReached { .. } => {
-                    Code::PermissionDenied
-                }
+                Refusal::UnknownMarble(_)
+                | Refusal::Evidence { .. }
+                | Refusal::LimitReached { .. }
+                | Refusal::DnsName { .. } => Code::PermissionDenied,
                 Refusal::Uuid(_) | Refusal::Request(_) => Code::InvalidArgument,
                 Refusal::Superseded => Code::Aborted,
                 // Somebody has to act first, by uploading a secret for instance; trying again later is right.

@@ -16,11 +16,13 @@ pub mod keys;
 mod log;
 mod marble;
 pub mod pki;
+pub mod policy;
 pub mod recovery;
 mod refusal;
 pub mod secrets;
 mod setup;
 mod state;
+pub mod update;
 mod upload;
 mod user;
 
@@ -29,7 +31,7 @@ pub use decide::{Command, decide, recover};
 pub use event::{
     Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
 };
-pub use log::{History, LogLine, iso8601};
+pub use log::{History, LogLine, iso8601, milliseconds};
 pub use marble::ActiveMarble;
 pub use refusal::Refusal;
 pub use setup::{Prepared, prepare};

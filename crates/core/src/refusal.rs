@@ -56,6 +56,19 @@ pub enum Refusal {
     /// The certificate signing request is at fault.
     #[error("{0}")]
     Request(PkiError),
+    /// The package lists the DNS names of its marbles, and this is none of them.
+    #[error(
+        "marble type {marble_type:?} asks for the DNS name {name:?}, which `Packages.{package}.AllowedDNSNames` does not \
+         list; add it there, or leave it out of EDG_MARBLE_DNS_NAMES"
+    )]
+    DnsName {
+        /// The type.
+        marble_type: String,
+        /// Its package.
+        package: String,
+        /// The name, cut.
+        name: String,
+    },
     /// The type was activated as often as the manifest allows.
     #[error(
         "marble type {marble_type:?} reached its limit: `Marbles.{marble_type}.MaxActivations` is {limit}"
@@ -103,6 +116,72 @@ pub enum Refusal {
         /// Name of the secret.
         secret: String,
     },
+    /// The user's roles do not allow updating the manifest.
+    #[error(
+        "user {user:?} may not update the manifest: none of the user's roles in the manifest has `UpdateManifest`"
+    )]
+    MayNotUpdate {
+        /// Name of the user.
+        user: String,
+    },
+    /// The user's roles do not allow raising the version of a package.
+    #[error(
+        "user {user:?} may not update package {package:?}: none of the user's roles in the manifest has \
+         `UpdateSecurityVersion` on it"
+    )]
+    MayNotRaise {
+        /// Name of the user.
+        user: String,
+        /// Name of the package.
+        package: String,
+    },
+    /// No package of that name.
+    #[error("unknown package {0:?}: the manifest's `Packages` section has no such entry")]
+    UnknownPackage(String),
+    /// The package has no version to raise.
+    #[error(
+        "Packages.{0} names its software by `UniqueID`, so it has no SecurityVersion to raise; send a whole manifest"
+    )]
+    NoSecurityVersion(String),
+    /// Versions only go up.
+    #[error(
+        "Packages.{package}.SecurityVersion: {sent} is lower than {current}, which is in force; a whole manifest may \
+         lower it"
+    )]
+    LowerVersion {
+        /// Name of the package.
+        package: String,
+        /// As sent.
+        sent: u64,
+        /// In force.
+        current: u64,
+    },
+    /// One update at a time.
+    #[error(
+        "an update is pending (manifest {0}): it has to be acknowledged (`marblerun manifest update acknowledge`) or \
+         cancelled (`... cancel`) first"
+    )]
+    UpdatePending(String),
+    /// Nothing to acknowledge, cancel or show.
+    #[error("no update is pending")]
+    NoUpdatePending,
+    /// The bytes are not those of the pending update.
+    #[error(
+        "the manifest that was sent (SHA-256 {sent}) is not the pending one ({pending}); look at that with `marblerun \
+         manifest update get`, and send the very same bytes"
+    )]
+    OtherUpdate {
+        /// SHA-256 of what was sent, in hexadecimal.
+        sent: String,
+        /// SHA-256 of the pending manifest.
+        pending: String,
+    },
+    /// The answer to this request cannot carry the recovery secrets that the update makes.
+    #[error(
+        "the update makes new recovery secrets, which answers of version 1 cannot carry: send it to /api/v2 (a newer \
+         `marblerun`)"
+    )]
+    NeedsVersion2,
     /// An uploaded value does not fit the secret's definition.
     #[error("secret {secret:?}: {reason}; nothing was set")]
     Upload {
@@ -135,6 +214,11 @@ impl Refusal {
         Self::UnknownSecret(cut(name))
     }
 
+    /// [`Refusal::UnknownPackage`] with a name from the wire, cut likewise.
+    pub(crate) fn unknown_package(name: &str) -> Self {
+        Self::UnknownPackage(cut(name))
+    }
+
     /// [`Refusal::Uuid`] with a text from the wire, cut likewise.
     pub(crate) fn uuid(text: &str) -> Self {
         Self::Uuid(cut(text))
@@ -159,7 +243,7 @@ impl From<PkiError> for Refusal {
     }
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     const LONGEST: usize = 64;
     let mut cut: String = text.chars().take(LONGEST).collect();
     if cut.len() < text.len() {

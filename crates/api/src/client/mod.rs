@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod pem;
 mod tls;
+mod update;
 
 pub use address::{Address, DEFAULT_PORT};
 pub use chain::{CertificateChain, ChainError, pem_certificates};
@@ -19,6 +20,7 @@ pub use exchange::Limits;
 pub use pem::PemError;
 pub use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 pub use tls::{Identity, Trust};
+pub use update::UpdateTaken;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -178,6 +180,16 @@ impl Client {
             answer => answer,
         };
         answer.success::<serde_json::Value>().map(|_| ())
+    }
+
+    /// Raises a counter of the marble that is logged in, and gives the value before.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says; [`ClientError::Unauthorised`] for a certificate from before an update.
+    pub async fn raise_counter(&self, name: &str, value: u64) -> Result<u64, ClientError> {
+        let body = v2::RaiseCounter { name: name.into(), value };
+        let answer = self.send(Request::post_json("/api/v2/monotonic-counter", &body)).await?;
+        answer.data::<v2::CounterValue>().map(|before| before.value)
     }
 
     /// `None` if the Coordinator does not know the endpoint.

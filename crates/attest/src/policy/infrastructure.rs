@@ -3,6 +3,7 @@
 use super::Findings;
 use crate::bytes::Hex;
 use crate::genuine::{AmdPlatform, Claims, Genuine, IntelPlatform};
+use crate::roots::is_of_vendor;
 
 /// One infrastructure. What is not named is not restricted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +30,10 @@ pub struct Infrastructure {
 
 /// One of the infrastructures must fit, if there are any. Where none does, what each lacks is found.
 pub(super) fn check(all: &[Infrastructure], genuine: &Genuine, findings: &mut Findings<'_>) {
+    if all.is_empty() && !is_of_vendor(genuine.root()) {
+        let (seen, wanted) = (foreign(genuine.root()), "a hardware vendor's root".to_owned());
+        findings.add("Infrastructures".to_owned(), seen, wanted, NAME_IT.to_owned());
+    }
     let before = findings.len();
     for infrastructure in all {
         let without = findings.len();
@@ -51,15 +56,18 @@ impl Infrastructure {
         }
     }
 
+    /// A root that is no hardware vendor's counts for the infrastructure that names it, and for no other.
     fn check_root(&self, seen: &[u8], findings: &mut Findings<'_>) {
-        if let Some(wanted) = self.root_ca.as_ref().filter(|wanted| *wanted != seen) {
-            let (seen, wanted) = (digest(seen), digest(wanted));
-            self.found(
-                "RootCA",
-                format!("a root with SHA-256 {seen}"),
-                format!("SHA-256 {wanted}"),
-                findings,
-            );
+        match &self.root_ca {
+            Some(wanted) if wanted == seen => {}
+            Some(wanted) => {
+                self.found("RootCA", foreign(seen), format!("SHA-256 {}", digest(wanted)), findings);
+            }
+            None if is_of_vendor(seen) => {}
+            None => {
+                let place = format!("Infrastructures.{}.RootCA", self.name);
+                findings.add(place, foreign(seen), "a hardware vendor's root".to_owned(), NAME_IT.to_owned());
+            }
         }
     }
 
@@ -137,6 +145,13 @@ impl Infrastructure {
         let change = format!("change it so that it allows {seen}, or name another infrastructure");
         findings.add(place, seen, wanted, change);
     }
+}
+
+const NAME_IT: &str =
+    "name this root as RootCA of an infrastructure, if it is that of a software TEE which is wanted";
+
+fn foreign(root: &[u8]) -> String {
+    format!("a root with SHA-256 {}", digest(root))
 }
 
 /// Security versions of a processor are compared component by component.

@@ -14,6 +14,7 @@ mod tdx;
 mod vtpm;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use infrastructure::Infrastructure;
 pub use nvidia::NvidiaIdentity;
@@ -32,8 +33,8 @@ use refusal::Findings;
 pub struct Policy {
     /// The software.
     pub package: Package,
-    /// Where it may run. None named: anywhere that is genuine.
-    pub infrastructures: Vec<Infrastructure>,
+    /// Where it may run. None named: anywhere that a hardware vendor vouches for.
+    pub infrastructures: Arc<[Infrastructure]>,
 }
 
 /// Which software is wanted, and how well kept its platform must be.

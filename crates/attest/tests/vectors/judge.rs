@@ -116,7 +116,7 @@ fn strict(claims: &Claims) -> Policy {
         }
         other => panic!("this test knows no {other:?}"),
     }
-    Policy { package, infrastructures: Vec::new() }
+    Policy { package, infrastructures: Vec::new().into() }
 }
 
 impl Case {
