@@ -35,9 +35,12 @@ impl Chain {
             certificates.pop();
         }
         let issuers = certificates.iter().skip(1).chain([&root]);
-        for (certificate, issuer) in certificates.iter().zip(issuers) {
+        for (index, (certificate, issuer)) in certificates.iter().zip(issuers).enumerate() {
+            let authorities = certificates.iter().take(index + 1).skip(1);
+            let below = authorities.filter(|authority| !authority.is_self_issued()).count();
             let fault = |fault| ChainFault::Link { subject: certificate.subject(), fault };
             certificate.check_issued_by(issuer).map_err(fault)?;
+            issuer.check_depth(below).map_err(fault)?;
             check_time(certificate, now)?;
         }
         check_time(&root, now)?;

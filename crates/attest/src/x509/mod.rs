@@ -7,6 +7,8 @@ mod chain;
 mod crl;
 mod pem;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::ops::RangeInclusive;
 
@@ -44,6 +46,8 @@ pub(crate) enum LinkFault {
     Name,
     #[error("its issuer may not issue certificates")]
     NotAnAuthority,
+    #[error("its issuer allows fewer authorities below itself")]
+    TooDeep,
     #[error("it has a critical extension that is not understood")]
     Critical,
     #[error("its signature does not verify with its issuer's key")]
@@ -136,6 +140,15 @@ impl Certificate {
         // All signatures are whole bytes; a number of unused bits would be under no signature.
         let value = value.as_bytes().ok_or(LinkFault::Signature)?;
         signature::verify(algorithm, key, message, value).then_some(()).ok_or(LinkFault::Signature)
+    }
+
+    /// Whether this authority allows so many authorities below itself (RFC 5280, pathLenConstraint; those that issued
+    /// themselves do not count).
+    fn check_depth(&self, authorities_below: usize) -> Result<(), LinkFault> {
+        let constraints = self.decoded::<BasicConstraints>(BASIC_CONSTRAINTS);
+        let allowed = constraints.and_then(|constraints| constraints.path_len_constraint);
+        let is_allowed = allowed.is_none_or(|allowed| authorities_below <= allowed.into());
+        is_allowed.then_some(()).ok_or(LinkFault::TooDeep)
     }
 
     fn check_authority(&self) -> Result<(), LinkFault> {

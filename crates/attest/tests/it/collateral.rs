@@ -22,7 +22,7 @@ fn each_part_must_be_there_and_signed() {
     assert_eq!(changed(|c| c.root_ca_crl.clear()), "crl_invalid");
     assert_eq!(changed(|c| c.pck_crl.clear()), "crl_invalid");
     assert_eq!(changed(|c| c.pck_crl = c.root_ca_crl.clone()), "crl_invalid");
-    assert_eq!(changed(|c| c.tcb_info_signature.clear()), "verification_failed");
+    assert_eq!(changed(|c| c.tcb_info_signature.clear()), "collateral_invalid");
     assert_eq!(changed(|c| c.tcb_info_signature[5] ^= 1), "collateral_invalid");
     assert_eq!(changed(|c| c.qe_identity_signature[5] ^= 1), "collateral_invalid");
     assert_eq!(changed(|c| c.tcb_info_issuer_chain.clear()), "collateral_invalid");

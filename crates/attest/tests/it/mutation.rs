@@ -28,9 +28,10 @@ fn every_byte_of_evidence_counts() {
     }
 }
 
-/// All of a report and who signed it; of the certificate chain behind, one byte in seven, and the last ones.
+/// All of the report; of who vouches for it, which is not remembered and so costs more, one byte in nine, and the last.
 fn positions(length: usize) -> impl Iterator<Item = usize> {
-    (0..length).filter(move |position| *position < 1200 || position % 7 == 0 || *position + 8 > length)
+    const REPORT: usize = 700;
+    (0..length).filter(move |position| *position < REPORT || position % 9 == 0 || *position + 1 == length)
 }
 
 /// JSON has bytes that mean nothing, so what is inside is changed.
@@ -106,7 +107,7 @@ fn every_byte_of_an_amd_chain_counts() {
     let recorded = Recorded::load("snp/genoa-v3-vcek");
     let original = recorded.collateral.amd.clone().unwrap();
     for (part, length) in [original.vek.len(), original.intermediate.len()].into_iter().enumerate() {
-        for position in 0..length {
+        for position in (0..length).filter(|position| position % 3 == 0 || *position + 520 > length) {
             let mut changed = original.clone();
             let bytes = if part == 0 { &mut changed.vek } else { &mut changed.intermediate };
             bytes[position] ^= 1;

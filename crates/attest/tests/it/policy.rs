@@ -24,7 +24,7 @@ fn sgx() -> (Genuine, Policy) {
         security_version: Some(report.isvsvn),
     };
     let package = Package { sgx: Some(identity), ..Package::strict("backend") };
-    (genuine, Policy { package, infrastructures: Vec::new() })
+    (genuine, Policy { package, infrastructures: Vec::new().into() })
 }
 
 fn snp(name: &str) -> (Genuine, Policy) {
@@ -32,7 +32,7 @@ fn snp(name: &str) -> (Genuine, Policy) {
     let Claims::Snp { report, .. } = genuine.claims() else { unreachable!() };
     let identity = SnpIdentity { measurement: Some(report.measurement), ..SnpIdentity::default() };
     let package = Package { snp: Some(identity), ..Package::strict("guest") };
-    (genuine, Policy { package, infrastructures: Vec::new() })
+    (genuine, Policy { package, infrastructures: Vec::new().into() })
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn debug_is_refused_unless_allowed() {
     let Claims::Tdx { report, .. } = genuine.claims() else { unreachable!() };
     let identity = TdxIdentity { mrtd: Some(report.mrtd), ..TdxIdentity::default() };
     let mut package = Package { tdx: Some(identity), ..Package::strict("td") };
-    let policy = |package: &Package| Policy { package: package.clone(), infrastructures: Vec::new() };
+    let policy = |package: &Package| Policy { package: package.clone(), infrastructures: Vec::new().into() };
     assert_eq!(only_mismatch(&genuine, policy(&package)).field, "Packages.td.Debug");
     package.debug = true;
     assert!(genuine.accept(&policy(&package)).is_ok());
@@ -179,9 +179,9 @@ fn one_of_the_infrastructures_must_fit() {
         ("MinimumTCBEvaluation", Infrastructure { minimum_tcb_evaluation: Some(99), ..fits.clone() }),
     ];
     for (field, other) in others {
-        policy.infrastructures = vec![other.clone()];
+        policy.infrastructures = [other.clone()].into();
         assert_eq!(only_mismatch(&genuine, policy.clone()).field, format!("Infrastructures.ours.{field}"));
-        policy.infrastructures.push(fits.clone());
+        policy.infrastructures = [other, fits.clone()].into();
         assert!(genuine.clone().accept(&policy).is_ok(), "{field}");
     }
 }
