@@ -142,8 +142,7 @@ impl Certificate {
         signature::verify(algorithm, key, message, value).then_some(()).ok_or(LinkFault::Signature)
     }
 
-    /// Whether this authority allows so many authorities below itself (RFC 5280, pathLenConstraint; those that issued
-    /// themselves do not count).
+    /// Whether this authority allows so many authorities below itself (RFC 5280, pathLenConstraint).
     fn check_depth(&self, authorities_below: usize) -> Result<(), LinkFault> {
         let constraints = self.decoded::<BasicConstraints>(BASIC_CONSTRAINTS);
         let allowed = constraints.and_then(|constraints| constraints.path_len_constraint);

@@ -125,7 +125,7 @@ fn a_root_may_be_reissued() {
     let again =
         KeyPair::from_der_and_sign_algo(&key.serialize_der().try_into().unwrap(), &PKCS_ECDSA_P256_SHA256);
     let old = self_signed(params("root", ca(1)), key);
-    let mut params = params("root", ca(1));
+    let mut params = params("root", ca(0));
     params.serial_number = Some(SerialNumber::from(vec![8]));
     let new = self_signed(params, again.unwrap());
     let above = old.authority(self::params("authority", ca(0)));
@@ -133,6 +133,11 @@ fn a_root_may_be_reissued() {
     let chain = [&leaf, &above.certificate, &new.certificate];
     assert!(verified(&chain, &[&old.certificate], NOW).is_ok());
     assert_ne!(old.certificate, new.certificate);
+    let mut damaged = new.certificate.der().to_vec();
+    *damaged.last_mut().unwrap() ^= 1;
+    let damaged = Certificate::from_der(&damaged).unwrap();
+    let chain = [&leaf, &above.certificate, &damaged];
+    assert_eq!(link(verified(&chain, &[&old.certificate], NOW)), LinkFault::Signature);
 }
 
 #[test]
