@@ -4,6 +4,7 @@
 //! [`app::App`] for start-up, [`service::Coordinator`] for the use cases, [`writer`] for how state changes.
 
 pub mod app;
+pub mod attestation;
 pub mod config;
 mod connections;
 mod events;
@@ -18,6 +19,7 @@ mod metrics;
 mod observe;
 mod recovery;
 pub mod service;
+mod slow;
 mod spki;
 mod tls;
 mod traffic;

@@ -39,6 +39,9 @@ pub struct IntelCollateral {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Edition {
+    /// What it speaks about: `SGX` or `TDX`, `QE` or `TD_QE`.
+    #[serde(default)]
+    pub(super) id: String,
     pub(super) version: u64,
     pub(super) issue_date: String,
     pub(super) next_update: String,

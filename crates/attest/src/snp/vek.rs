@@ -105,7 +105,7 @@ impl VekIdentity {
 }
 
 /// Turin's identities have 8 bytes, and zeros follow in the report; others have 64.
-fn is_chip(chip_id: &Hex<64>, hwid: &str) -> bool {
+pub(super) fn is_chip(chip_id: &Hex<64>, hwid: &str) -> bool {
     let seen = chip_id.to_string();
     matches!(hwid.len(), 16 | 128)
         && seen.strip_prefix(hwid).is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'))

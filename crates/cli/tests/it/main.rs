@@ -4,9 +4,12 @@
 
 mod check;
 mod desk;
+mod emulator;
 mod output;
 mod recovery;
 mod secrets;
+mod tokens;
 mod trust;
+mod updates;
 mod usage;
 mod yaml;

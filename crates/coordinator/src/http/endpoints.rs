@@ -9,7 +9,7 @@ use marblerun_manifest::{FeatureGate, Finding, MAX_MANIFEST_BYTES};
 
 use super::answer::{Refused, Success};
 use super::routes::{Endpoint, MarbleEndpoint, Route, UserEndpoint, Version};
-use super::{body, counters, login, secrets, update};
+use super::{body, counters, login, secrets, sign_quote, update};
 use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
@@ -40,7 +40,10 @@ pub(super) async fn answer(
         Endpoint::PendingUpdate => update::pending(&state),
         Endpoint::Recover => recover(coordinator, &state, route.version, request).await,
         Endpoint::RecoverPublicKey => recover_public_key(coordinator).await,
-        Endpoint::SignQuote => gated(&state, FeatureGate::SignQuoteEndpoint, "sign-quote"),
+        Endpoint::SignQuote => {
+            let deployment = open_gate(&state, FeatureGate::SignQuoteEndpoint, "sign-quote")?;
+            sign_quote::sign(coordinator, deployment, request).await
+        }
         Endpoint::User(endpoint) => {
             let (user, deployment) = login::user(&state, peer.as_ref())?;
             for_user(user, deployment, coordinator, endpoint, route.version, request).await
@@ -207,11 +210,6 @@ async fn recover_public_key(coordinator: &Coordinator) -> Answer {
     Success::new(v2::RecoverPublicKey { algorithm: "RSA".into(), ephemeral_public_key: Base64(key) })
 }
 
-fn gated(state: &State, gate: FeatureGate, what: &str) -> Answer {
-    open_gate(state, gate, what)?;
-    Err(not_built(what))
-}
-
 /// The deployment, if its manifest opens this gate.
 fn open_gate<'a>(state: &'a State, gate: FeatureGate, what: &str) -> Result<&'a Deployment, Refused> {
     let open = |deployment: &&Deployment| deployment.manifest.config.feature_gates.contains(&gate);
@@ -224,8 +222,4 @@ fn open_gate<'a>(state: &'a State, gate: FeatureGate, what: &str) -> Result<&'a 
 fn not_serving(state: &State) -> Refused {
     let message = format!("no manifest is set: {}", state.phase().message());
     Refused::new(StatusCode::CONFLICT, &message)
-}
-
-fn not_built(what: &str) -> Refused {
-    Refused::new(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not built into this Coordinator yet"))
 }
