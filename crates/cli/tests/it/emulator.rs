@@ -15,14 +15,14 @@ use crate::desk::{Call, Desk};
 const SOON: Duration = Duration::from_secs(60);
 
 /// A desk with an emulator that runs, and a copy of `marblerun` that can be signed and tampered with.
-struct Lab {
-    desk: Desk,
+pub(crate) struct Lab {
+    pub(crate) desk: Desk,
     program: PathBuf,
     emulator: Process,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Desk::new();
         let program = desk.path("program");
         fs::copy(env!("CARGO_BIN_EXE_marblerun"), &program).unwrap();
