@@ -102,7 +102,7 @@ impl<'a> Platform<'a> {
         guest: &Guest,
         report_data: &[u8; REPORT_DATA_BYTES],
     ) -> Result<Vec<u8>, EmulatorError> {
-        let vcek = Vcek::derive(&self.seed, self.settings.snp_tcb)?;
+        let vcek = Vcek::derive(&self.seed, self.settings.product, self.settings.snp_tcb)?;
         amd::report(&vcek, self.settings, &self.chip_id()?, guest, report_data)
     }
 

@@ -22,9 +22,14 @@ const SERIAL: &[u8] = &[0];
 pub(in crate::emulated) struct Vcek(pub(super) EcKey);
 
 impl Vcek {
-    /// The key of the chip that owns `seed`: another TCB has another key.
-    pub(in crate::emulated) fn derive(seed: &Seed, tcb: SnpTcb) -> Result<Self, EmulatorError> {
-        let svns = [tcb.fmc, tcb.boot_loader, tcb.tee, tcb.snp, tcb.microcode];
+    /// The key of the chip that owns `seed`: another TCB has another key. Turin alone has an FMC.
+    pub(in crate::emulated) fn derive(
+        seed: &Seed,
+        product: Product,
+        tcb: SnpTcb,
+    ) -> Result<Self, EmulatorError> {
+        let fmc = if product == Product::Turin { tcb.fmc } else { 0 };
+        let svns = [fmc, tcb.boot_loader, tcb.tee, tcb.snp, tcb.microcode];
         let at = seed.child("vcek", &svns)?;
         Ok(Self(EcKey::derive(&at, "vcek key", Curve::P384)?))
     }

@@ -36,7 +36,7 @@ fn vcek(asked: &Asked<'_>, product: Product, chip: &str) -> Result<Answer, Emula
     let Some(tcb) = tcb(asked, product) else {
         return Ok(Answer::bad("blSPL, teeSPL, snpSPL and ucodeSPL (and fmcSPL for Turin) are wanted"));
     };
-    let key = Vcek::derive(&seed, tcb)?;
+    let key = Vcek::derive(&seed, product, tcb)?;
     Ok(Answer::ok(CERTIFICATE, key.certify(&asked.vendor.amd, product, tcb, &id)?))
 }
 
