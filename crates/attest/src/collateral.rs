@@ -74,6 +74,15 @@ pub struct Validity {
     /// When each part that is published anew was signed, in seconds since 1970, by the part's name. Older parts than
     /// those that were seen before must not be taken (T18).
     pub issued: BTreeMap<&'static str, u64>,
+    /// The roots that it leads to: X.509 in DER.
+    pub roots: Vec<Vec<u8>>,
+}
+
+impl Validity {
+    /// Whether all of it leads to one of `roots`.
+    pub fn rests_on(&self, roots: &Roots) -> bool {
+        self.roots.iter().all(|root| roots.has(root))
+    }
 }
 
 impl Collateral {

@@ -153,8 +153,8 @@ mod tests {
     }
 
     fn slot(platform: u8, issued: u64) -> (Key, Slot) {
-        let validity =
-            Validity { from: issued, until: issued + 100, issued: BTreeMap::from([("TCB Info", issued)]) };
+        let parts = BTreeMap::from([("TCB Info", issued)]);
+        let validity = Validity { from: issued, until: issued + 100, issued: parts, roots: Vec::new() };
         let needs = needs(platform);
         let (key, collateral) = (Key::of(&needs).unwrap(), Arc::default());
         (key, Slot { needs, collateral, validity, fetched: issued, due: issued + 50 })

@@ -1,24 +1,21 @@
 //! What is asked for: the cache in front, fetching behind it.
 
+mod fetching;
+mod keeping;
+
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use marblerun_attest::{AmdCollateral, Collateral, Needs, Roots};
-use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use marblerun_attest::{Collateral, Needs, Roots};
 
-use crate::cache::{Cache, Slot};
+use crate::cache::Cache;
 use crate::fetch::Fetcher;
-use crate::flights::{Boarding, Flights, Outcome, Waiting};
+use crate::flights::Flights;
 use crate::folder::Folder;
 use crate::http::Limits;
 use crate::patience::Patience;
 use crate::{Bundle, CollateralError, Entry, Key, Refused, Sources};
-
-/// How long to wait after a failed attempt to fetch something newer, in seconds.
-const NEXT_ATTEMPT: u64 = 600;
 
 /// Bounds, and whom to trust.
 #[derive(Debug, Clone)]
@@ -211,11 +208,11 @@ impl Service {
     }
 
     /// From now on the collateral of these roots counts, and what is kept of others does not.
-    pub fn trust(&self, roots: Roots, now: SystemTime) {
+    pub fn trust(&self, roots: Roots) {
         let roots = Arc::new(roots);
         *self.0.roots.write().unwrap_or_else(PoisonError::into_inner) = roots.clone();
         self.0.patience.forget();
-        self.0.cache.retain(|slot| slot.collateral.validity(&slot.needs, &roots, now).is_ok());
+        self.0.cache.retain(|slot| slot.validity.rests_on(&roots));
     }
 
     /// The newest time at which a vendor signed something that was kept. No clock before it is believed.
@@ -227,142 +224,11 @@ impl Service {
     pub fn saw_signature_at(&self, time: SystemTime) {
         self.0.cache.saw(seconds(time));
     }
-
-    /// With a bound of its own, so that strangers cannot keep what is known from being renewed.
-    fn depart_to_renew(&self, key: &Key, needs: &Needs, now: u64) -> Result<Waiting, CollateralError> {
-        self.depart(key, needs, now, 2 * self.0.options.at_once)
-    }
-
-    /// Joins the fetch of `key`, or begins it on a task of its own, so that it goes on if the caller goes away.
-    fn depart(&self, key: &Key, needs: &Needs, now: u64, at_most: usize) -> Result<Waiting, CollateralError> {
-        let runtime = Handle::try_current().map_err(|_| CollateralError::Busy)?;
-        match self.0.flights.board(key, at_most)? {
-            Boarding::Joined(waiting) => Ok(waiting),
-            Boarding::First(sender, waiting) => {
-                let (service, key, needs) = (self.clone(), key.clone(), needs.clone());
-                runtime.spawn(async move { service.fly(&key, &needs, now, sender).await });
-                Ok(waiting)
-            }
-        }
-    }
-
-    async fn fly(&self, key: &Key, needs: &Needs, now: u64, tell: watch::Sender<Option<Outcome>>) {
-        let outcome = self.fetch_and_keep(key, needs, now).await;
-        if let Err(error) = &outcome {
-            // Who was refused because others asked too much did not fail.
-            if *error != CollateralError::Busy {
-                self.0.patience.remember(key, now, error);
-            }
-            self.0.cache.postpone(key, now.saturating_add(NEXT_ATTEMPT));
-        }
-        self.0.flights.land(key);
-        let _ = tell.send(Some(outcome));
-    }
-
-    async fn fetch_and_keep(&self, key: &Key, needs: &Needs, now: u64) -> Outcome {
-        if self.0.cache.find(key, now).is_none() {
-            self.0.patience.count(now)?;
-        }
-        let begin = Instant::now();
-        let fetched = self.fetch(needs, now).await?;
-        // Vendors may sign at the very moment that they are asked.
-        let now = now.saturating_add(begin.elapsed().as_secs() + 1);
-        let (slot, unused) = self.0.keep(key, needs, fetched, now, now)?;
-        let collateral = slot.collateral.clone();
-        self.0.write(key, slot, unused).await;
-        Ok(collateral)
-    }
-
-    /// A chip's certificate rests on that of its product line's issuer, which is kept for all chips.
-    async fn fetch(&self, needs: &Needs, now: u64) -> Result<Collateral, CollateralError> {
-        let Needs::Amd { has_certificate: false, .. } = needs else {
-            return self.0.fetcher.whole(needs).await;
-        };
-        let (product, vek) = self.0.fetcher.vcek(needs).await?;
-        let issuers = self.issuers(&of_line(needs, product), now).await?;
-        let amd = issuers.amd.as_ref().map(|issuers| AmdCollateral { vek, ..issuers.clone() });
-        Ok(Collateral { amd, ..Collateral::default() })
-    }
-
-    async fn issuers(&self, needs: &Needs, now: u64) -> Outcome {
-        let key = Key::of(needs)?;
-        if let Some(found) = self.0.cache.find(&key, now) {
-            return Ok(found.collateral);
-        }
-        // There are as many as product lines: no bound is needed, and none may stand in the way of those who wait.
-        let waiting = self.depart(&key, needs, now, usize::MAX)?;
-        Box::pin(waiting.outcome()).await
-    }
-}
-
-impl Inner {
-    fn check_clock(&self, now: u64) -> Result<(), CollateralError> {
-        match self.cache.newest() {
-            seen if now < seen => Err(CollateralError::Clock { now, seen }),
-            _ => Ok(()),
-        }
-    }
-
-    fn take(&self, entry: &Entry, fetched: u64, now: u64) -> Result<(), Refused> {
-        let kept = Key::of(&entry.needs)
-            .and_then(|key| self.keep(&key, &entry.needs, entry.collateral.clone(), fetched, now));
-        kept.map(drop).map_err(|error| Refused { needs: entry.needs.clone(), error })
-    }
-
-    /// Only what counts is kept. Gives it, and the key of what made room for it.
-    fn keep(
-        &self,
-        key: &Key,
-        needs: &Needs,
-        collateral: Collateral,
-        fetched: u64,
-        now: u64,
-    ) -> Result<(Slot, Option<Key>), CollateralError> {
-        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let at = UNIX_EPOCH.checked_add(Duration::from_secs(now)).unwrap_or(UNIX_EPOCH);
-        let refused = |failure| CollateralError::Refused { key: key.to_string(), failure };
-        let validity = collateral.validity(needs, &roots, at).map_err(refused)?;
-        let half = validity.until.saturating_sub(fetched) / 2;
-        let due = fetched.saturating_add(half.min(self.options.refresh.as_secs()));
-        let slot = Slot { needs: needs.clone(), collateral: Arc::new(collateral), validity, fetched, due };
-        let unused = self.cache.keep(key, slot.clone())?;
-        Ok((slot, unused))
-    }
-
-    /// A folder that cannot be written costs a fetch after the next restart, and nothing else.
-    async fn write(&self, key: &Key, slot: Slot, unused: Option<Key>) {
-        let Some(folder) = self.folder.clone() else { return };
-        let (key, newest) = (key.clone(), self.cache.newest());
-        let write = move || {
-            unused.map_or(Ok(()), |unused| folder.remove(&unused))?;
-            folder.write(&key, slot.entry(), newest)
-        };
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
-            tracing::warn!(%error, "collateral was not saved");
-        }
-    }
-}
-
-impl Slot {
-    /// For the folder, which outlives a restart.
-    fn entry(self) -> Entry {
-        Entry { fetched: Some(self.fetched), ..Entry::new(self.needs, (*self.collateral).clone()) }
-    }
 }
 
 /// Whether the evidence carries all that there is.
 fn comes_with_evidence(needs: &Needs) -> bool {
     matches!(needs, Needs::Nvidia { has_certificates: true })
-}
-
-/// What a chip's needs leave to its product line.
-fn of_line(needs: &Needs, product: marblerun_attest::Product) -> Needs {
-    match needs.clone() {
-        Needs::Amd { chip_id, reported_tcb, signing_key, .. } => {
-            Needs::Amd { product: Some(product), chip_id, reported_tcb, signing_key, has_certificate: true }
-        }
-        other => other,
-    }
 }
 
 /// Before 1970 nothing is valid.

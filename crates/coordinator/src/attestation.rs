@@ -35,9 +35,9 @@ impl Attestation {
     }
 
     /// Whose word counts under this deployment.
-    pub(crate) fn follow(&self, deployment: &Deployment, now: SystemTime) {
+    pub(crate) fn follow(&self, deployment: &Deployment) {
         if self.mode == Mode::Evidence {
-            self.collateral.trust(deployment.policies.roots().clone(), now);
+            self.collateral.trust(deployment.policies.roots().clone());
         }
     }
 

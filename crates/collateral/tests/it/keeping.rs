@@ -132,9 +132,9 @@ async fn only_the_roots_that_are_trusted_count() {
     let error = service.collateral(&case.needs, case.at).await.unwrap_err();
     assert!(error.to_string().contains("no trusted root"), "{error}");
     // Who is trusted may change: failures are forgotten, and so is what was kept.
-    service.trust(Roots::of_hardware_vendors().unwrap(), case.at);
+    service.trust(Roots::of_hardware_vendors().unwrap());
     service.collateral(&case.needs, case.at).await.unwrap();
-    service.trust(stranger.roots(), case.at);
+    service.trust(stranger.roots());
     assert!(service.cached(&case.needs, case.at).is_none());
 }
 
