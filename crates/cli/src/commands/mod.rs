@@ -62,6 +62,9 @@ pub enum Command {
     /// Look at attestation evidence
     Evidence(evidence::Evidence),
     /// Say what this machine can do for attestation, and what to change
+    #[command(after_help = "Examples:
+  marblerun doctor
+  marblerun doctor --pccs-url https://pccs.example:8081 --format json")]
     Doctor(doctor::Doctor),
     /// Carry what vendors publish about platforms to places without a network
     Collateral(collateral::Collateral),
