@@ -3,7 +3,11 @@
 //! One verification path: [`Verifier::verify`] takes evidence and the [`Binding`] that it must carry and gives a
 //! [`Verified`], which only this room can make. There is no verification without a binding.
 //!
+//! [`log`] judges proofs about a Coordinator's history.
+//!
 //! This room never opens a socket, a file or a clock, and knows no other room.
+
+pub mod log;
 
 use std::time::SystemTime;
 
