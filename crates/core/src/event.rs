@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::counters::{CounterId, Counters};
 use crate::encoding::json;
-use crate::log::{History, LogLine, from_milliseconds, milliseconds};
+use crate::log::{History, LogKey, LogLine, from_milliseconds, milliseconds};
 use crate::pki::Pki;
 use crate::secrets::{RootSecret, SecretValue};
 use crate::state::{Chain, Deployment, Previous, State};
@@ -72,6 +72,8 @@ pub struct Stored {
     /// See [`Deployment::log`].
     #[serde(default)]
     pub log: History,
+    /// See [`Deployment::log_key`].
+    pub log_key: LogKey,
     /// See [`Deployment::epoch`].
     #[serde(default)]
     pub epoch: u64,
@@ -188,6 +190,7 @@ impl Stored {
             previous: deployment.previous.as_ref().map(|p| (p.root_secret.clone(), p.secrets.clone())),
             activations: (*deployment.activations).clone(),
             log: deployment.log.clone(),
+            log_key: deployment.log_key.clone(),
             epoch: deployment.epoch,
             counters: deployment.counters.clone(),
         }
@@ -215,6 +218,8 @@ impl Stored {
             }),
             activations: Arc::new(self.activations.clone()),
             log: self.log.clone(),
+            log_key: self.log_key.clone(),
+            head: None,
             epoch: self.epoch,
             counters: self.counters.clone(),
         }

@@ -29,7 +29,7 @@ pub use decide::{Command, decide, recover};
 pub use event::{
     Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
 };
-pub use log::{History, LogLine, iso8601};
+pub use log::{History, LogKey, LogLine, RangeError, iso8601};
 pub use marble::ActiveMarble;
 pub use refusal::Refusal;
 pub use setup::{Prepared, prepare};

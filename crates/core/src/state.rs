@@ -8,8 +8,8 @@ use marblerun_manifest::Manifest;
 
 use crate::counters::Counters;
 use crate::encoding::pem;
-use crate::journal::Header;
-use crate::log::History;
+use crate::journal::{Head, Header};
+use crate::log::{History, LogKey};
 use crate::pki::Pki;
 use crate::recovery::shamir::Share;
 use crate::secrets::{RootSecret, SecretValue};
@@ -60,6 +60,10 @@ pub struct Deployment {
     pub activations: Arc<BTreeMap<String, u64>>,
     /// What happened to the deployment, for its users.
     pub log: History,
+    /// Signs checkpoints of the log.
+    pub log_key: LogKey,
+    /// The record of the journal that made this state durable; `None` where nothing is kept, or not yet.
+    pub head: Option<Head>,
     /// Counts changes of certificates and secrets: an admission made under another epoch is void.
     pub epoch: u64,
     /// Monotonic counters of marbles.

@@ -169,7 +169,7 @@ fn nonce(query: &str) -> Result<Vec<u8>, Refused> {
 
 fn update_log(state: &State, version: Version) -> Answer {
     let deployment = state.deployment().ok_or_else(|| not_serving(state))?;
-    let lines: Vec<String> = deployment.log.iter().map(marblerun_core::LogLine::to_json).collect();
+    let lines: Vec<String> = deployment.log.iter().map(str::to_owned).collect();
     match version {
         Version::V1 => Success::new(lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
         Version::V2 => Success::new(v2::UpdateLog { update_log: lines }),

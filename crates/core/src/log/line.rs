@@ -1,21 +1,21 @@
-//! The update log: what happened to a deployment, in lines that clients know.
+//! One line of the log, while it is made.
 
 use std::time::{Duration, SystemTime};
 
-use rpds::VectorSync;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// One line of the update log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What happened, on its way into the log.
+///
+/// An event must give the same line in every later version of this program: lines are leaves of the tree, and a
+/// journal is replayed by the versions that come.
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogLine {
     /// Milliseconds since 1970-01-01 UTC.
     pub at: u64,
     /// What happened; clients know these texts.
     pub update: String,
     /// Further fields, in their order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, serde_json::Value)>,
 }
 
@@ -39,51 +39,6 @@ impl LogLine {
         object.insert("update".into(), self.update.clone().into());
         object.extend(self.fields.iter().cloned());
         serde_json::Value::Object(object).to_string()
-    }
-}
-
-/// All lines, oldest first. Cheap to clone and to extend: it shares what did not change with the one before it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct History(VectorSync<LogLine>);
-
-impl History {
-    /// The history with one more line.
-    #[must_use]
-    pub fn with(&self, line: LogLine) -> Self {
-        Self(self.0.push_back(line))
-    }
-
-    /// The lines, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &LogLine> {
-        self.0.iter()
-    }
-
-    /// How many lines there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether nothing happened yet.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl FromIterator<LogLine> for History {
-    fn from_iter<I: IntoIterator<Item = LogLine>>(lines: I) -> Self {
-        Self(lines.into_iter().collect())
-    }
-}
-
-impl Serialize for History {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for History {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::<LogLine>::deserialize(deserializer).map(Self::from_iter)
     }
 }
 
