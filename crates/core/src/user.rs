@@ -56,6 +56,11 @@ impl User {
         self.roles().any(|role| matches!(role, Role::Manifest { update: true }))
     }
 
+    /// Whether the user's roles have `ReadAudit`.
+    pub fn may_read_audit(&self) -> bool {
+        self.roles().any(|role| matches!(role, Role::Audit { read: true }))
+    }
+
     /// Refuses a proof that was made under another manifest than the deployment's.
     pub(crate) fn must_belong_to(&self, deployment: &Deployment) -> Result<(), Refusal> {
         if self.manifest.fingerprint == deployment.manifest.fingerprint {
