@@ -1,9 +1,11 @@
 //! Bodies of the client API.
 
 mod secret;
+mod update;
 
 pub use secret::{Secret, SecretBytes, SecretUpload, SecretUploads, Secrets, SetSecrets};
 use serde::{Deserialize, Serialize};
+pub use update::{Cancelled, PendingUpdate, UpdateOutcome};
 
 /// Bytes that stand as padded standard base64 in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

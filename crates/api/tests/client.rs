@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use marblerun_api::client::{
-    Address, CertificateChain, CertificateDer, ChainError, Client, ClientError, Limits, Trust,
+    Address, CertificateChain, CertificateDer, ChainError, Client, ClientError, Limits, Trust, UpdateTaken,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P384_SHA384, date_time_ymd,
@@ -228,6 +228,58 @@ async fn version_1_is_spoken_where_version_2_is_unknown() {
     let none = r#"{"status":"success","data":{"ManifestSignatureRootECDSA":null,"ManifestSignature":"","Manifest":null}}"#;
     let server = serving(&ca, &old(none)).await;
     assert!(matches!(server.client(trust()).manifest().await, Err(ClientError::Refused { .. })));
+}
+
+const APPLIED: &str = r#"{"status":"success","data":{"missingAcknowledgments":0,"missingUsers":null}}"#;
+const PENDING: &str = r#"{"status":"success","data":{"manifest":"e30=","message":"1 user still needs it","missingUsers":["b","c"]}}"#;
+const NONE: &str = r#"{"status":"error","data":null,"message":"no update in progress"}"#;
+const CANCELLED: &str = r#"{"status":"success","data":{"message":"cancelled"}}"#;
+
+#[tokio::test]
+async fn updates_are_sent_looked_at_acknowledged_and_cancelled() {
+    let ca = Ca::new("localhost");
+    let server =
+        serving(&ca, &[(200, APPLIED), (200, PENDING), (404, NONE), (200, APPLIED), (200, CANCELLED)]).await;
+    let client = server.client(Trust::Pinned(vec![ca.der]));
+    assert_eq!(client.update(b"{}").await.unwrap(), UpdateTaken::default());
+    assert_eq!(client.pending_update().await.unwrap().unwrap().missing_users, ["b", "c"]);
+    assert_eq!(client.pending_update().await.unwrap(), None);
+    assert_eq!(client.acknowledge(b"{}").await.unwrap(), UpdateTaken::default());
+    assert_eq!(client.cancel_update().await.unwrap(), "cancelled");
+    let requests = server.requests();
+    for (request, start) in
+        requests.iter().zip(["POST /api/v2/update HTTP", "GET /api/v2/update-manifest HTTP"])
+    {
+        assert!(request.starts_with(start), "{request}");
+    }
+    assert!(requests[0].ends_with(r#"{"manifest":"e30="}"#));
+    assert!(requests[3].starts_with("POST /api/v2/update-manifest HTTP"));
+    assert!(requests[4].starts_with("POST /api/v2/update-cancel HTTP"));
+}
+
+/// Version 1 says nothing of what an update led to: it is asked whether it waits.
+#[tokio::test]
+async fn updates_over_version_1_say_as_much() {
+    let ca = Ca::new("localhost");
+    let done = r#"{"status":"success","data":null}"#;
+    let text = r#"{"status":"success","data":"2 users still need to acknowledge the update manifest"}"#;
+    let old = (405, UNKNOWN);
+    let answers =
+        [old, (200, done), old, (200, PENDING), old, (200, done), old, (404, NONE), old, (200, text), old];
+    let server =
+        serving(&ca, &[&answers[..], &[(200, r#"{"status":"success","data":"gone"}"#)]].concat()).await;
+    let client = server.client(Trust::Pinned(vec![ca.der]));
+    let waiting = client.update(b"{}").await.unwrap().outcome;
+    assert_eq!((waiting.missing_acknowledgments, waiting.missing_users.unwrap().len()), (1, 2));
+    assert_eq!(client.update(b"{}").await.unwrap(), UpdateTaken::default());
+    let agreed = client.acknowledge(b"{}").await.unwrap().outcome;
+    assert_eq!(agreed.missing_acknowledgments, 2);
+    assert!(agreed.message.unwrap().starts_with("2 users"));
+    assert_eq!(client.cancel_update().await.unwrap(), "gone");
+    let requests = server.requests();
+    assert!(requests[1].starts_with("POST /update HTTP") && requests[1].ends_with("\r\n\r\n{}"));
+    assert!(requests[9].starts_with("POST /update-manifest HTTP") && requests[9].ends_with("\r\n\r\n{}"));
+    assert!(requests[11].starts_with("POST /update-cancel HTTP"));
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use marblerun_manifest::Manifest;
+
 use crate::event::Event;
 use crate::marble::ActiveMarble;
 use crate::recovery::{Given, Proven};
@@ -10,6 +12,7 @@ use crate::refusal::Refusal;
 use crate::secrets::SecretValue;
 use crate::setup::Prepared;
 use crate::state::{Deployment, State};
+use crate::update::{self, PreparedUpdate};
 use crate::user::User;
 
 /// Something that is to happen. Slow parts (keys, certificates) were made before.
@@ -45,6 +48,33 @@ pub enum Command {
         /// The new value.
         value: u64,
     },
+    /// Let a manifest wait for acknowledgements.
+    ProposeUpdate {
+        /// Who; proven.
+        user: User,
+        /// Checked.
+        manifest: Manifest,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// Acknowledge the pending manifest; the last acknowledgement is [`Command::Update`].
+    AcknowledgeUpdate {
+        /// Who; proven.
+        user: User,
+        /// SHA-256 of the manifest that the user sent.
+        fingerprint: [u8; 32],
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// Forget the pending manifest.
+    CancelUpdate {
+        /// Who; proven.
+        user: User,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
+    /// Let an update take effect.
+    Update(Arc<PreparedUpdate>),
 }
 
 /// What a command leads to in this state. Nothing has happened yet: the events count once they are durable.
@@ -64,6 +94,14 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
             Ok(vec![Event::SecretsSet { at: *at, user: user.name().into(), values: values.clone() }])
         }
         Command::RaiseCounter { marble, name, value } => raise_counter(serving(state)?, marble, name, *value),
+        Command::ProposeUpdate { user, manifest, at } => {
+            update::propose(serving(state)?, user, manifest, *at)
+        }
+        Command::AcknowledgeUpdate { user, fingerprint, at } => {
+            update::acknowledge(serving(state)?, user, fingerprint, *at)
+        }
+        Command::CancelUpdate { user, at } => update::cancel(serving(state)?, user, *at),
+        Command::Update(prepared) => update::apply_update(serving(state)?, prepared),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Events carry results (keys that were made, values that were set), never instructions to make them, so that
 //! applying them again gives the same state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use marblerun_manifest::{Manifest, ManifestErrors, SecretKind};
@@ -16,6 +16,7 @@ use crate::log::{History, LogKey, LogLine, from_milliseconds, milliseconds};
 use crate::pki::Pki;
 use crate::secrets::{RootSecret, SecretValue};
 use crate::state::{Chain, Deployment, Previous, State};
+use crate::update::{Pending, Updated};
 
 /// Something that happened and was made durable.
 #[derive(Clone, Serialize, Deserialize)]
@@ -44,6 +45,32 @@ pub enum Event {
         /// Its new value.
         value: u64,
     },
+    /// A user sent a manifest that waits for acknowledgements.
+    UpdateProposed {
+        /// Milliseconds since 1970.
+        at: u64,
+        /// Name of the user.
+        user: String,
+        /// The manifest as sent.
+        #[serde(with = "crate::encoding::base64")]
+        manifest: Vec<u8>,
+    },
+    /// A user acknowledged it, and others still have to.
+    UpdateAcknowledged {
+        /// Milliseconds since 1970.
+        at: u64,
+        /// Name of the user.
+        user: String,
+    },
+    /// A user cancelled it.
+    UpdateCancelled {
+        /// Milliseconds since 1970.
+        at: u64,
+        /// Name of the user.
+        user: String,
+    },
+    /// An update took effect; the last acknowledgement, if any, is part of it.
+    Updated(Box<Updated>),
 }
 
 /// A deployment as the journal holds it.
@@ -80,6 +107,24 @@ pub struct Stored {
     /// See [`Deployment::counters`].
     #[serde(default, skip_serializing_if = "Counters::is_empty")]
     pub counters: Counters,
+    /// See [`Deployment::raised`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub raised: BTreeMap<String, u64>,
+    /// See [`Deployment::pending`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<StoredPending>,
+}
+
+/// A pending update as the journal holds it.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct StoredPending {
+    /// Milliseconds since 1970.
+    pub proposed_at: u64,
+    /// The manifest as sent.
+    #[serde(with = "crate::encoding::base64")]
+    pub manifest: Vec<u8>,
+    /// Who sent or acknowledged it.
+    pub acknowledged: BTreeSet<String>,
 }
 
 /// A stored state or event cannot be understood.
@@ -105,25 +150,8 @@ pub fn apply(state: &State, event: &Event) -> Result<State, ReplayError> {
     match (event, state) {
         (Event::ManifestSet(_), State::Serving(_)) => Err(ReplayError::Order("a manifest was set twice")),
         (Event::ManifestSet(stored), _) => Ok(State::Serving(stored.restore()?)),
-        (Event::Activated { marble_type }, State::Serving(deployment)) => {
-            Ok(State::Serving(deployment.counting(marble_type)))
-        }
-        (Event::Activated { .. }, _) => {
-            Err(ReplayError::Order("a marble was activated before a manifest was set"))
-        }
-        (Event::SecretsSet { at, user, values }, State::Serving(deployment)) => {
-            Ok(State::Serving(deployment.with_secrets(*at, user, values)?))
-        }
-        (Event::SecretsSet { .. }, _) => {
-            Err(ReplayError::Order("secrets were set before a manifest was set"))
-        }
-        (Event::CounterRaised { id, value }, State::Serving(deployment)) => {
-            let counters = deployment.counters.raised(id, *value);
-            Ok(State::Serving(Deployment { counters, ..deployment.clone() }))
-        }
-        (Event::CounterRaised { .. }, _) => {
-            Err(ReplayError::Order("a counter was raised before a manifest was set"))
-        }
+        (event, State::Serving(deployment)) => Ok(State::Serving(deployment.after(event)?)),
+        _ => Err(ReplayError::Order("a deployment changed before a manifest was set")),
     }
 }
 
@@ -193,6 +221,8 @@ impl Stored {
             log_key: deployment.log_key.clone(),
             epoch: deployment.epoch,
             counters: deployment.counters.clone(),
+            raised: (*deployment.raised).clone(),
+            pending: deployment.pending.as_deref().map(StoredPending::of),
         }
     }
 
@@ -200,10 +230,11 @@ impl Stored {
     fn restore(&self) -> Result<Deployment, ReplayError> {
         let set_at = from_milliseconds(self.set_at);
         let manifest = Manifest::parse(&self.manifest, set_at)?.manifest;
-        Ok(self.with_manifest(manifest))
+        let pending = self.pending.as_ref().map(StoredPending::restore).transpose()?;
+        Ok(Deployment { pending: pending.map(Arc::new), ..self.with_manifest(manifest) })
     }
 
-    /// The deployment, for a manifest that was just parsed from the same bytes.
+    /// The deployment, for a manifest that was just parsed from the same bytes, without a pending update.
     pub(crate) fn with_manifest(&self, manifest: Manifest) -> Deployment {
         Deployment {
             manifest,
@@ -222,7 +253,26 @@ impl Stored {
             head: None,
             epoch: self.epoch,
             counters: self.counters.clone(),
+            raised: Arc::new(self.raised.clone()),
+            pending: None,
         }
+    }
+}
+
+impl StoredPending {
+    fn of(pending: &Pending) -> Self {
+        Self {
+            proposed_at: milliseconds(pending.proposed_at),
+            manifest: pending.manifest.raw.clone(),
+            acknowledged: pending.acknowledged.clone(),
+        }
+    }
+
+    /// The manifest is checked as of the moment it was sent.
+    fn restore(&self) -> Result<Pending, ReplayError> {
+        let proposed_at = from_milliseconds(self.proposed_at);
+        let manifest = Manifest::parse(&self.manifest, proposed_at)?.manifest;
+        Ok(Pending { manifest, proposed_at, acknowledged: self.acknowledged.clone() })
     }
 }
 
@@ -235,6 +285,21 @@ fn secret_set(at: u64, user: &str, name: &str, kind: SecretKind) -> LogLine {
 }
 
 impl Deployment {
+    fn after(&self, event: &Event) -> Result<Self, ReplayError> {
+        match event {
+            Event::ManifestSet(_) => Err(ReplayError::Order("a manifest was set twice")),
+            Event::Activated { marble_type } => Ok(self.counting(marble_type)),
+            Event::SecretsSet { at, user, values } => self.with_secrets(*at, user, values),
+            Event::CounterRaised { id, value } => {
+                Ok(Self { counters: self.counters.raised(id, *value), ..self.clone() })
+            }
+            Event::UpdateProposed { at, user, manifest } => self.with_proposal(*at, user, manifest),
+            Event::UpdateAcknowledged { at, user } => self.with_acknowledgement(*at, user),
+            Event::UpdateCancelled { at, user } => self.without_proposal(*at, user),
+            Event::Updated(update) => self.updated(update),
+        }
+    }
+
     fn counting(&self, marble_type: &str) -> Self {
         let mut activations = Arc::clone(&self.activations);
         let counts = Arc::make_mut(&mut activations);

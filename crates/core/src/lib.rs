@@ -21,6 +21,7 @@ mod refusal;
 pub mod secrets;
 mod setup;
 mod state;
+pub mod update;
 mod upload;
 mod user;
 
@@ -29,7 +30,7 @@ pub use decide::{Command, decide, recover};
 pub use event::{
     Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
 };
-pub use log::{History, LogKey, LogLine, RangeError, iso8601};
+pub use log::{History, LogKey, LogLine, RangeError, iso8601, milliseconds};
 pub use marble::ActiveMarble;
 pub use refusal::Refusal;
 pub use setup::{Prepared, prepare};

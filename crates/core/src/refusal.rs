@@ -103,6 +103,72 @@ pub enum Refusal {
         /// Name of the secret.
         secret: String,
     },
+    /// The user's roles do not allow updating the manifest.
+    #[error(
+        "user {user:?} may not update the manifest: none of the user's roles in the manifest has `UpdateManifest`"
+    )]
+    MayNotUpdate {
+        /// Name of the user.
+        user: String,
+    },
+    /// The user's roles do not allow raising the version of a package.
+    #[error(
+        "user {user:?} may not update package {package:?}: none of the user's roles in the manifest has \
+         `UpdateSecurityVersion` on it"
+    )]
+    MayNotRaise {
+        /// Name of the user.
+        user: String,
+        /// Name of the package.
+        package: String,
+    },
+    /// No package of that name.
+    #[error("unknown package {0:?}: the manifest's `Packages` section has no such entry")]
+    UnknownPackage(String),
+    /// The package has no version to raise.
+    #[error(
+        "Packages.{0} names its software by `UniqueID`, so it has no SecurityVersion to raise; send a whole manifest"
+    )]
+    NoSecurityVersion(String),
+    /// Versions only go up.
+    #[error(
+        "Packages.{package}.SecurityVersion: {sent} is lower than {current}, which is in force; a whole manifest may \
+         lower it"
+    )]
+    LowerVersion {
+        /// Name of the package.
+        package: String,
+        /// As sent.
+        sent: u64,
+        /// In force.
+        current: u64,
+    },
+    /// One update at a time.
+    #[error(
+        "an update is pending (manifest {0}): it has to be acknowledged (`marblerun manifest update acknowledge`) or \
+         cancelled (`... cancel`) first"
+    )]
+    UpdatePending(String),
+    /// Nothing to acknowledge, cancel or show.
+    #[error("no update is pending")]
+    NoUpdatePending,
+    /// The bytes are not those of the pending update.
+    #[error(
+        "the manifest that was sent (SHA-256 {sent}) is not the pending one ({pending}); look at that with `marblerun \
+         manifest update get`, and send the very same bytes"
+    )]
+    OtherUpdate {
+        /// SHA-256 of what was sent, in hexadecimal.
+        sent: String,
+        /// SHA-256 of the pending manifest.
+        pending: String,
+    },
+    /// The answer to this request cannot carry the recovery secrets that the update makes.
+    #[error(
+        "the update makes new recovery secrets, which answers of version 1 cannot carry: send it to /api/v2 (a newer \
+         `marblerun`)"
+    )]
+    NeedsVersion2,
     /// An uploaded value does not fit the secret's definition.
     #[error("secret {secret:?}: {reason}; nothing was set")]
     Upload {
@@ -133,6 +199,11 @@ impl Refusal {
     /// [`Refusal::UnknownSecret`] with a name from the wire, cut likewise.
     pub(crate) fn unknown_secret(name: &str) -> Self {
         Self::UnknownSecret(cut(name))
+    }
+
+    /// [`Refusal::UnknownPackage`] with a name from the wire, cut likewise.
+    pub(crate) fn unknown_package(name: &str) -> Self {
+        Self::UnknownPackage(cut(name))
     }
 
     /// [`Refusal::Uuid`] with a text from the wire, cut likewise.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use marblerun_manifest::{FeatureGate, Finding, Manifest};
-use zeroize::Zeroizing;
 
 use crate::counters::Counters;
 use crate::event::Stored;
@@ -38,7 +37,7 @@ pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> 
     let checked = Manifest::parse(raw, now)?;
     let manifest = checked.manifest;
     refuse_unsupported(&manifest)?;
-    let dek = fresh_dek(keys)?;
+    let dek = Dek::generate(keys)?;
     let config = &manifest.config;
     let shares = recovery::split(&dek.0, &manifest.recovery_keys, config.recovery_threshold, keys)?;
     let stored = Stored {
@@ -54,12 +53,14 @@ pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> 
         log_key: LogKey::generate(keys)?,
         epoch: 0,
         counters: Counters::default(),
+        raised: BTreeMap::new(),
+        pending: None,
     };
     Ok(Prepared { stored, manifest, warnings: checked.warnings, dek, shares })
 }
 
 /// A gate whose machinery is missing is refused: ignoring it would promise a protection that is not there.
-fn refuse_unsupported(manifest: &Manifest) -> Result<(), Refusal> {
+pub(crate) fn refuse_unsupported(manifest: &Manifest) -> Result<(), Refusal> {
     if manifest.config.feature_gates.contains(&FeatureGate::AzureHsmSealing) {
         return Err(Refusal::Unsupported {
             path: "Config.FeatureGates".into(),
@@ -67,10 +68,4 @@ fn refuse_unsupported(manifest: &Manifest) -> Result<(), Refusal> {
         });
     }
     Ok(())
-}
-
-fn fresh_dek(keys: &dyn KeySource) -> Result<Dek, Refusal> {
-    let mut bytes = Zeroizing::new([0; 32]);
-    keys.fill(&mut *bytes)?;
-    Ok(Dek(bytes))
 }

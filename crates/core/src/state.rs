@@ -13,6 +13,7 @@ use crate::log::{History, LogKey};
 use crate::pki::Pki;
 use crate::recovery::shamir::Share;
 use crate::secrets::{RootSecret, SecretValue};
+use crate::update::Pending;
 
 /// What a Coordinator is at a moment. Cheap to clone: readers get a published copy.
 #[derive(Clone)]
@@ -68,6 +69,18 @@ pub struct Deployment {
     pub epoch: u64,
     /// Monotonic counters of marbles.
     pub counters: Counters,
+    /// Smallest security versions that were raised since the manifest was set, by package.
+    pub raised: Arc<BTreeMap<String, u64>>,
+    /// A manifest that waits for acknowledgements.
+    pub pending: Option<Arc<Pending>>,
+}
+
+impl Deployment {
+    /// The smallest security version of a package that is admitted now; `None` if its software is named in another way.
+    pub fn security_version(&self, package: &str) -> Option<u64> {
+        let raised = self.raised.get(package).copied();
+        raised.or_else(|| self.manifest.packages.get(package)?.security_version)
+    }
 }
 
 /// What `.Previous` means after a rotation.

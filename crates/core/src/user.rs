@@ -61,6 +61,12 @@ impl User {
         self.roles().any(|role| matches!(role, Role::Audit { read: true }))
     }
 
+    /// Whether there is anything at all that the user may update.
+    pub(crate) fn may_update_anything(&self) -> bool {
+        self.may_update_manifest()
+            || self.roles().any(|role| matches!(role, Role::Packages { update_security_version: true, .. }))
+    }
+
     /// Refuses a proof that was made under another manifest than the deployment's.
     pub(crate) fn must_belong_to(&self, deployment: &Deployment) -> Result<(), Refusal> {
         if self.manifest.fingerprint == deployment.manifest.fingerprint {

@@ -11,8 +11,10 @@ mod finding;
 mod json;
 mod model;
 pub mod template;
+mod update;
 pub mod written;
 
 pub use check::{Checked, ManifestErrors};
 pub use finding::{Finding, Position};
 pub use model::*;
+pub use update::{PackageUpdate, Update};

@@ -154,9 +154,15 @@ impl Answer {
 
     /// The payload of a success.
     pub(super) fn data<T: DeserializeOwned>(self) -> Result<T, ClientError> {
+        self.data_and_message().map(|(data, _)| data)
+    }
+
+    /// The payload of a success, which must be there, and the message, which may be.
+    pub(super) fn data_and_message<T: DeserializeOwned>(self) -> Result<(T, Option<String>), ClientError> {
         let (request, status) = (self.request.clone(), self.status.as_u16());
         let missing = || ClientError::Malformed { request, status, reason: "it carries no data".into() };
-        self.success()?.0.ok_or_else(missing)
+        let (data, message) = self.success()?;
+        Ok((data.ok_or_else(missing)?, message))
     }
 
     /// Payload and message of a success; anything else becomes an error.

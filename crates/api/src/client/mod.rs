@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod pem;
 mod tls;
+mod update;
 
 pub use address::{Address, DEFAULT_PORT};
 pub use chain::{CertificateChain, ChainError, pem_certificates};
@@ -19,6 +20,7 @@ pub use exchange::Limits;
 pub use pem::PemError;
 pub use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 pub use tls::{Identity, Trust};
+pub use update::UpdateTaken;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

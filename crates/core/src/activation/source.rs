@@ -50,11 +50,8 @@ impl<'a> MarbleSecrets<'a> {
         let definitions = &self.deployment.manifest.secrets;
         let (name, definition) = definitions.get_key_value(name).ok_or("there is no such secret")?;
         if definition.shared || definition.user_defined {
-            return self.stored(generation, name).map(|value| select(value, part)).ok_or_else(|| {
-                format!(
-                    "secret {name:?} is user-defined and was never set; upload it with `marblerun secret set`"
-                )
-            });
+            let stored = self.stored(generation, name).filter(|value| is_of(definition, value));
+            return stored.map(|value| select(value, part)).ok_or_else(|| absent(generation, name));
         }
         let mut made = self.made.borrow_mut();
         if !made.contains_key(&(generation, name.as_str())) {
@@ -86,6 +83,24 @@ impl<'a> MarbleSecrets<'a> {
         let root = self.root_secret(generation);
         let key = root.derive(self.marble_type, self.uuid, name, bytes).map_err(|e| e.to_string())?;
         Ok(SecretValue::Bytes(key))
+    }
+}
+
+/// A previous value may be from before its definition changed.
+fn is_of(definition: &Secret, value: &SecretValue) -> bool {
+    definition.kind.is_certificate() == matches!(value, SecretValue::Certificate { .. })
+}
+
+fn absent(generation: Generation, name: &str) -> String {
+    match generation {
+        Generation::Current => {
+            format!(
+                "secret {name:?} is user-defined and was never set; upload it with `marblerun secret set`"
+            )
+        }
+        Generation::Previous => format!(
+            "secret {name:?} had no value of this kind before the root secret was last rotated; use `.Secrets.{name}`"
+        ),
     }
 }
 

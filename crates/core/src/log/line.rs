@@ -43,7 +43,7 @@ impl LogLine {
 }
 
 /// Milliseconds since 1970-01-01 UTC; times before that count as then.
-pub(crate) fn milliseconds(time: SystemTime) -> u64 {
+pub fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -67,7 +67,7 @@ impl Manifest {
 }
 
 /// The bytes as text, if they are few enough and UTF-8 (RFC 8259 section 8.1).
-fn text(raw: &[u8]) -> Result<&str, ManifestErrors> {
+pub(crate) fn text(raw: &[u8]) -> Result<&str, ManifestErrors> {
     if raw.len() > MAX_MANIFEST_BYTES {
         let message = format!("{} bytes, but a manifest has at most {MAX_MANIFEST_BYTES}", raw.len());
         return Err(ManifestErrors(vec![Finding { path: String::new(), message, position: None }]));
@@ -79,7 +79,7 @@ fn text(raw: &[u8]) -> Result<&str, ManifestErrors> {
 }
 
 /// The document as written, with errors and warnings about its shape.
-fn read(text: &str) -> Result<(written::Manifest, Findings, Findings), ManifestErrors> {
+pub(crate) fn read(text: &str) -> Result<(written::Manifest, Findings, Findings), ManifestErrors> {
     let mut parser = Parser::new(text);
     let read = object(&mut parser).and_then(|written| parser.end().map(|()| written));
     match read {
