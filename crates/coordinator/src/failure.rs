@@ -59,7 +59,7 @@ impl Failure {
                 | Refusal::Superseded => StatusCode::CONFLICT,
                 Refusal::Recovery(error) => recovery(error),
                 Refusal::UnknownSecret(_) => StatusCode::NOT_FOUND,
-                Refusal::NotAllowed { .. } => StatusCode::FORBIDDEN,
+                Refusal::MayNotAudit(_) | Refusal::NotAllowed { .. } => StatusCode::FORBIDDEN,
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },

@@ -6,6 +6,7 @@
 //! [`decide()`] turns a [`Command`] into [`Event`]s, [`apply`] turns events into the next [`State`]; there is no other
 //! way for state to change.
 
+mod access;
 pub mod activation;
 mod counters;
 mod decide;
@@ -25,6 +26,7 @@ pub mod update;
 mod upload;
 mod user;
 
+pub use access::{Access, Accesses};
 pub use counters::{CounterId, Counters, MAX_COUNTER_NAME, MAX_COUNTERS};
 pub use decide::{Command, decide, recover};
 pub use event::{

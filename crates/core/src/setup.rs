@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use marblerun_manifest::{FeatureGate, Finding, Manifest};
 
+use crate::access::Accesses;
 use crate::counters::Counters;
 use crate::event::Stored;
 use crate::journal::Dek;
@@ -52,6 +53,7 @@ pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> 
         log: History::default().with(LogLine::new(now, "Initial manifest set")),
         log_key: LogKey::generate(keys)?,
         epoch: 0,
+        accesses: Accesses::default(),
         counters: Counters::default(),
         raised: BTreeMap::new(),
         pending: None,

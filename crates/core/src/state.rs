@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use marblerun_manifest::Manifest;
 
+use crate::access::Accesses;
 use crate::counters::Counters;
 use crate::encoding::pem;
 use crate::journal::{Head, Header};
@@ -67,6 +68,8 @@ pub struct Deployment {
     pub head: Option<Head>,
     /// Counts changes of certificates and secrets: an admission made under another epoch is void.
     pub epoch: u64,
+    /// Who used which secret.
+    pub accesses: Accesses,
     /// Monotonic counters of marbles.
     pub counters: Counters,
     /// Smallest security versions that were raised since the manifest was set, by package.
