@@ -28,6 +28,7 @@ use crate::observe::Observers;
 use crate::recovery::Ephemeral;
 use crate::service::{Coordinator, Parts};
 use crate::tls::{self, Presented, Swappable};
+use crate::update::Names;
 use crate::writer::Writer;
 
 /// Slow activations at once: enough to use the cores, few enough to leave room for everything else.
@@ -69,6 +70,7 @@ impl App {
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Arc::new(Mutex::new(())),
             ephemeral: Ephemeral::default(),
+            names: Arc::new(Names { dns: config.dns_names.clone(), ip: config.ip_addresses.clone() }),
         });
         coordinator.prepare_recovery();
         let app = Self::bind(coordinator, thread, &config, client_shows, mesh_shows).await?;

@@ -56,10 +56,18 @@ impl Failure {
                 | Refusal::ManifestAlreadySet
                 | Refusal::NotInRecovery(_)
                 | Refusal::TooManyCounters(_)
+                | Refusal::UpdatePending(_)
+                | Refusal::OtherUpdate { .. }
+                | Refusal::NeedsVersion2
                 | Refusal::Superseded => StatusCode::CONFLICT,
                 Refusal::Recovery(error) => recovery(error),
-                Refusal::UnknownSecret(_) => StatusCode::NOT_FOUND,
-                Refusal::MayNotAudit(_) | Refusal::NotAllowed { .. } => StatusCode::FORBIDDEN,
+                Refusal::UnknownSecret(_) | Refusal::UnknownPackage(_) | Refusal::NoUpdatePending => {
+                    StatusCode::NOT_FOUND
+                }
+                Refusal::MayNotAudit(_)
+                | Refusal::NotAllowed { .. }
+                | Refusal::MayNotUpdate { .. }
+                | Refusal::MayNotRaise { .. } => StatusCode::FORBIDDEN,
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },

@@ -34,6 +34,9 @@ pub struct Ledger {
 /// An open journal and what goes with it.
 struct Open {
     journal: Journal,
+    /// What `sealed_key` holds, and the key that seals it.
+    key_file: KeyFile,
+    kek: Kek,
     snapshot_length: u64,
     /// The data ends in an incomplete record: the next commit replaces everything.
     torn: bool,
@@ -198,8 +201,8 @@ impl Ledger {
         let (journal, bytes) = Journal::start(header, dek.clone(), &kek, previous, &snapshot, &*self.keys)?;
         self.position = self.store.replace(self.position, &bytes)?;
         // The deployment is durable; a mark that could not be set is set at the next start.
-        self.mark_used(&mut key_file, &kek);
-        self.open = Some(Open { journal, snapshot_length: bytes.len() as u64, torn: false });
+        self.tidy(&mut key_file, &kek, &journal.header().dek_id);
+        self.open = Some(Open { journal, key_file, kek, snapshot_length: bytes.len() as u64, torn: false });
         Ok(())
     }
 
@@ -298,22 +301,73 @@ impl Ledger {
                 "cut an incomplete record at the end of sealed_data: it was never acknowledged"
             );
         }
-        self.mark_used(&mut key_file, &kek);
-        self.open = Some(Open { journal: opened.journal, snapshot_length, torn });
+        self.tidy(&mut key_file, &kek, &header.dek_id);
+        self.open = Some(Open { journal: opened.journal, key_file, kek, snapshot_length, torn });
         Ok(Found::Deployment(Box::new(deployment)))
     }
 
-    /// Data was committed under this key. If the mark cannot be set, or a kill comes before it, the next start sets it.
-    fn mark_used(&mut self, key_file: &mut KeyFile, kek: &Kek) {
-        if key_file.used {
+    /// Data was committed under this data key: marks the file as used, and takes out data keys of before. If that
+    /// cannot be done, or a kill comes before it, the next start does it.
+    fn tidy(&mut self, key_file: &mut KeyFile, kek: &Kek, dek_id: &str) {
+        if key_file.used && key_file.deks.len() == 1 {
             return;
         }
-        key_file.used = true;
-        let marked =
-            key_file.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
-        if let Err(error) = marked {
-            tracing::warn!(%error, "sealed_key could not be marked as used; the state itself is safe");
+        let mut tidy = key_file.clone();
+        tidy.used = true;
+        tidy.deks.retain(|id, _| id == dek_id);
+        let written =
+            tidy.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
+        match written {
+            Ok(()) => *key_file = tidy,
+            Err(error) => {
+                tracing::warn!(%error, "sealed_key could not be brought up to date; the state itself is safe");
+            }
         }
+    }
+
+    /// Makes an update durable that changes the data key, since others are to recover the state from now on, or that
+    /// changes how the state is sealed. `sealed_key` holds both data keys until the data refers to the new one, so that
+    /// no kill leads to recovery.
+    ///
+    /// # Errors
+    /// If it is not durable; then the old state goes on.
+    pub fn rekey(&mut self, after: &Deployment, dek: &Dek, hints: Hints) -> Result<(), LedgerError> {
+        if after.manifest.config.seal_mode == SealMode::Disabled {
+            return self.forget(after);
+        }
+        let Some(mut open) = self.open.take() else {
+            // Nothing was kept until now.
+            return self.begin(after, dek, hints);
+        };
+        let outcome = self.exchange_key(&mut open, after, dek, hints);
+        self.open = Some(open);
+        outcome
+    }
+
+    fn exchange_key(
+        &mut self,
+        open: &mut Open,
+        after: &Deployment,
+        dek: &Dek,
+        hints: Hints,
+    ) -> Result<(), LedgerError> {
+        let mut key_file = open.key_file.clone();
+        key_file.sealed_kek = self.tee.seal(&*open.kek.0, seal_to(after))?;
+        let dek_id = key_file.wrap(dek, &open.kek, &*self.keys)?;
+        self.store.write_key(&key_file.to_bytes(&open.kek)?)?;
+        // From now on kept in memory, too: a failure after this may leave data that refers to either.
+        open.key_file = key_file;
+        let header = Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
+        let snapshot = encode_snapshot(after)?;
+        let head = Some(open.journal.head());
+        let (journal, bytes) = Journal::start(header, dek.clone(), &open.kek, head, &snapshot, &*self.keys)?;
+        self.position = self.store.replace(self.position, &bytes)?;
+        open.journal = journal;
+        open.snapshot_length = bytes.len() as u64;
+        open.torn = false;
+        let dek_id = open.journal.header().dek_id.clone();
+        self.tidy(&mut open.key_file, &open.kek, &dek_id);
+        Ok(())
     }
 
     fn unseal(&self, key: &[u8], header: &Header) -> Result<(KeyFile, Kek, Dek), String> {
@@ -343,14 +397,17 @@ impl Ledger {
         let mut bytes = Zeroizing::new([0; 32]);
         self.keys.fill(&mut *bytes)?;
         let kek = Kek(bytes);
-        let to = match deployment.manifest.config.seal_mode {
-            SealMode::UniqueKey => SealTo::Unique,
-            SealMode::ProductKey | SealMode::Disabled => SealTo::Product,
-        };
-        let sealed_kek = self.tee.seal(&*kek.0, to)?;
+        let sealed_kek = self.tee.seal(&*kek.0, seal_to(deployment))?;
         let mut file = KeyFile::new(self.tee.origin(), sealed_kek);
         let dek_id = file.wrap(dek, &kek, &*self.keys)?;
         Ok((file, kek, dek_id))
+    }
+}
+
+fn seal_to(deployment: &Deployment) -> SealTo {
+    match deployment.manifest.config.seal_mode {
+        SealMode::UniqueKey => SealTo::Unique,
+        SealMode::ProductKey | SealMode::Disabled => SealTo::Product,
     }
 }
 

@@ -21,5 +21,6 @@ pub mod service;
 mod spki;
 mod tls;
 mod traffic;
+pub mod update;
 mod wanted;
 pub mod writer;

@@ -13,7 +13,7 @@ use marblerun_core::{
 };
 use marblerun_manifest::{Marble, Parameter};
 use marblerun_tee::Tee;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use crate::events::Events;
 use crate::failure::Failure;
@@ -21,6 +21,7 @@ use crate::key_pool::PooledKeys;
 use crate::metrics::{Metrics, UNKNOWN_TYPE};
 use crate::recovery::Ephemeral;
 use crate::tls::{PeerCertificate, Presented};
+use crate::update::Names;
 use crate::wanted::{Caller, WhileWanted};
 use crate::writer::{CommitError, Published, Writer};
 
@@ -59,6 +60,8 @@ pub struct Parts {
     pub preparing: Arc<Mutex<()>>,
     /// For recovery secrets on their way.
     pub ephemeral: Ephemeral,
+    /// What the Coordinator's certificates are for.
+    pub names: Arc<Names>,
 }
 
 /// The certificates of the Coordinator and evidence for them.
@@ -95,6 +98,21 @@ impl Coordinator {
     /// The key for recovery secrets on their way.
     pub(crate) fn ephemeral(&self) -> &Ephemeral {
         &self.0.ephemeral
+    }
+
+    /// Makes keys.
+    pub(crate) fn keys(&self) -> &Arc<PooledKeys> {
+        &self.0.keys
+    }
+
+    /// What the Coordinator's certificates are for.
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.0.names
+    }
+
+    /// Waits for the right to prepare a manifest or an update.
+    pub(crate) async fn turn_to_prepare(&self) -> OwnedMutexGuard<()> {
+        Arc::clone(&self.0.preparing).lock_owned().await
     }
 
     /// Carries out a command; its outcome is durable and visible then.
@@ -149,7 +167,7 @@ impl Coordinator {
         raw: Vec<u8>,
         first: impl FnOnce(&Prepared) -> std::io::Result<()> + Send + 'static,
     ) -> Result<Arc<Prepared>, Failure> {
-        let turn = Arc::clone(&self.0.preparing).lock_owned().await;
+        let turn = self.turn_to_prepare().await;
         let caller = Caller::default();
         let keys = caller.keys(Arc::<PooledKeys>::clone(&self.0.keys));
         // A task of its own: a caller who hangs up in the middle must not leave a committed manifest half followed,

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use arc_swap::ArcSwap;
 use marblerun_core::journal::Dek;
 use marblerun_core::recovery::{Given, Proven, RecoveryError};
+use marblerun_core::update::Rekey;
 use marblerun_core::{Command, Deployment, Event, Prepared, Refusal, State, apply, decide, recover};
 use tokio::sync::oneshot;
 
@@ -111,11 +112,11 @@ impl Loop {
         let mut events = Vec::new();
         let mut replies = Vec::new();
         for Job { command, reply } in batch {
-            if let Command::SetManifest(_) | Command::Recover(_) = &command {
-                // What came before must be durable before the phase changes.
+            if stands_alone(&command) {
+                // What came before must be durable before the phase or the keys change.
                 self.finish(&mut events, &state, &mut replies);
                 let before = State::clone(&self.published.load());
-                let _ = reply.send(self.change_phase(&command).map(|()| before));
+                let _ = reply.send(self.carry_out_alone(&command).map(|()| before));
                 state = State::clone(&self.published.load());
                 continue;
             }
@@ -153,12 +154,24 @@ impl Loop {
         self.published.store(Arc::new(state));
     }
 
-    fn change_phase(&mut self, command: &Command) -> Result<(), CommitError> {
+    fn carry_out_alone(&mut self, command: &Command) -> Result<(), CommitError> {
         match command {
             Command::SetManifest(prepared) => self.begin(prepared, command),
             Command::Recover(proven) => self.recover(proven),
+            Command::Update(update) => self.update(update.rekey.as_ref(), command),
             _ => Ok(()),
         }
+    }
+
+    /// An update; with a new data key, all data is written anew under it.
+    fn update(&mut self, rekey: Option<&Rekey>, command: &Command) -> Result<(), CommitError> {
+        let (events, after) = next(&self.published.load(), command)?;
+        let Some(rekey) = rekey else { return self.commit(&events, &after) };
+        let deployment = after.deployment().ok_or(CommitError::Closed)?;
+        let hints = rekey.shares.hints.clone();
+        self.ledger.rekey(deployment, &rekey.dek, hints).map_err(not_durable)?;
+        self.publish(after);
+        Ok(())
     }
 
     /// A recovery secret that does not bring the state back changes nothing but what is still missing. Reading and
@@ -194,6 +207,11 @@ impl Loop {
         self.publish(after);
         Ok(())
     }
+}
+
+/// Whether a command shares no batch: it changes the phase or the keys under which the state is kept.
+fn stands_alone(command: &Command) -> bool {
+    matches!(command, Command::SetManifest(_) | Command::Recover(_) | Command::Update(_))
 }
 
 /// What a command leads to, without any effect.

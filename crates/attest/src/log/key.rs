@@ -65,7 +65,12 @@ impl VerifierKey {
     ///
     /// # Errors
     /// [`LogError::OtherLog`] or [`LogError::KeyNotSigned`].
-    pub fn check_root(&self, root_certificate: &[u8], root_key: &[u8], signature: &[u8]) -> Result<(), LogError> {
+    pub fn check_root(
+        &self,
+        root_certificate: &[u8],
+        root_key: &[u8],
+        signature: &[u8],
+    ) -> Result<(), LogError> {
         let expected = Self::of_deployment(root_certificate, self.public).name;
         if self.name != expected {
             return Err(LogError::OtherLog { found: self.name.clone(), expected });

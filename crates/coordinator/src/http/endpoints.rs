@@ -5,11 +5,11 @@ use base64::engine::general_purpose::URL_SAFE;
 use http::{Request, StatusCode};
 use marblerun_api::rest::{Base64, v1, v2};
 use marblerun_core::{Deployment, Prepared, Refusal, State, User};
-use marblerun_manifest::{FeatureGate, MAX_MANIFEST_BYTES};
+use marblerun_manifest::{FeatureGate, Finding, MAX_MANIFEST_BYTES};
 
 use super::answer::{Refused, Success};
 use super::routes::{Endpoint, MarbleEndpoint, Route, UserEndpoint, Version};
-use super::{body, counters, login, secrets};
+use super::{body, counters, login, secrets, update};
 use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
@@ -21,7 +21,7 @@ const MOST_RECOVERY: usize = 16 << 10;
 type Answer = Result<Success, Refused>;
 
 /// Largest body of a version 2 request that carries a manifest: base64 and a little around it.
-const MOST_ENCODED: usize = MAX_MANIFEST_BYTES / 3 * 4 + (64 << 10);
+pub(super) const MOST_ENCODED: usize = MAX_MANIFEST_BYTES / 3 * 4 + (64 << 10);
 
 /// Answers a request to a known route.
 pub(super) async fn answer(
@@ -37,7 +37,7 @@ pub(super) async fn answer(
         Endpoint::SetManifest => set_manifest(coordinator, &state, route.version, request).await,
         Endpoint::Quote => quote(coordinator, route.version, request.uri().query()),
         Endpoint::UpdateLog => update_log(&state, route.version),
-        Endpoint::PendingUpdate => Err(Refused::new(StatusCode::NOT_FOUND, "no update is pending")),
+        Endpoint::PendingUpdate => update::pending(&state),
         Endpoint::Recover => recover(coordinator, &state, route.version, request).await,
         Endpoint::RecoverPublicKey => recover_public_key(coordinator).await,
         Endpoint::SignQuote => gated(&state, FeatureGate::SignQuoteEndpoint, "sign-quote"),
@@ -66,9 +66,9 @@ async fn for_user(
     match endpoint {
         UserEndpoint::Secrets => secrets::read(&user, deployment, version, request.uri().query()),
         UserEndpoint::SetSecrets => secrets::set(user, coordinator, version, request).await,
-        UserEndpoint::Update => Err(not_built("updating the manifest")),
-        UserEndpoint::Acknowledge => Err(not_built("acknowledging an update")),
-        UserEndpoint::Cancel => Err(not_built("cancelling an update")),
+        UserEndpoint::Update => update::send(user, coordinator, version, request).await,
+        UserEndpoint::Acknowledge => update::acknowledge(user, coordinator, version, request).await,
+        UserEndpoint::Cancel => update::cancel(user, coordinator, version).await,
     }
 }
 
@@ -131,7 +131,7 @@ async fn set_manifest(
         Version::V1 if data.recovery_secrets.is_empty() => Success::new(()),
         Version::V1 | Version::V2 => Success::new(data),
     };
-    Ok(success?.saying(warnings(&prepared)))
+    Ok(success?.saying(accepted_with(&prepared.warnings)))
 }
 
 /// The shares of the state key, each encrypted to its holder.
@@ -141,8 +141,9 @@ pub(crate) fn recovery_secrets(prepared: &Prepared) -> v2::RecoverySecrets {
     v2::RecoverySecrets { recovery_secrets }
 }
 
-fn warnings(prepared: &Prepared) -> Option<String> {
-    let lines: Vec<String> = prepared.warnings.iter().map(ToString::to_string).collect();
+/// What is said to somebody whose manifest is accepted with warnings.
+pub(super) fn accepted_with(warnings: &[Finding]) -> Option<String> {
+    let lines: Vec<String> = warnings.iter().map(ToString::to_string).collect();
     (!lines.is_empty()).then(|| format!("manifest accepted with warnings: {}", lines.join("; ")))
 }
 

@@ -10,6 +10,7 @@ mod endpoints;
 mod login;
 mod routes;
 mod secrets;
+mod update;
 
 use std::time::Instant;
 

@@ -14,6 +14,6 @@ mod proofs;
 
 pub use history::History;
 pub use key::LogKey;
-pub use line::{LogLine, iso8601, milliseconds};
 pub(crate) use line::from_milliseconds;
+pub use line::{LogLine, iso8601, milliseconds};
 pub use proofs::RangeError;

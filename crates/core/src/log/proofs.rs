@@ -201,6 +201,9 @@ mod tests {
         assert!(serde_json::from_str::<History>(&stored).unwrap() == history);
         let longer = history.with(super::super::LogLine::new(std::time::UNIX_EPOCH, "x"));
         assert_eq!(history.root(TILE + 3).unwrap(), longer.root(TILE + 3).unwrap());
-        assert_eq!((history.len() + 1, roots[roots.len() - 1]), (longer.len(), history.root(TILE + 3).unwrap()));
+        assert_eq!(
+            (history.len() + 1, roots[roots.len() - 1]),
+            (longer.len(), history.root(TILE + 3).unwrap())
+        );
     }
 }

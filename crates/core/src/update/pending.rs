@@ -59,7 +59,7 @@ impl Deployment {
 
     /// How far the pending update would be, were it also acknowledged by `user`; without one, how far an update would
     /// be that `user` sent.
-    pub(crate) fn standing_with(&self, user: &str) -> Standing {
+    pub fn standing_with(&self, user: &str) -> Standing {
         let mut acknowledged = self.pending.as_ref().map(|p| p.acknowledged.clone()).unwrap_or_default();
         acknowledged.insert(user.to_owned());
         Standing::of(&self.manifest, &acknowledged)

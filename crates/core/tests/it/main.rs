@@ -14,4 +14,5 @@ mod go;
 mod lifecycle;
 mod openssl;
 mod secrets;
+mod updates;
 mod users;

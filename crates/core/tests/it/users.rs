@@ -17,13 +17,13 @@ use zeroize::Zeroizing;
 use crate::certificates::{public, request_der};
 use crate::lifecycle::{accepting, manifest, now, set};
 
-struct Person {
-    der: Vec<u8>,
-    pem: String,
+pub(crate) struct Person {
+    pub(crate) der: Vec<u8>,
+    pub(crate) pem: String,
 }
 
 impl Person {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
         Self { der: certificate.der().to_vec(), pem: certificate.pem() }
