@@ -2,6 +2,7 @@
 
 mod secret;
 mod update;
+pub mod v3;
 
 pub use secret::{Secret, SecretBytes, SecretUpload, SecretUploads, Secrets, SetSecrets};
 use serde::{Deserialize, Serialize};

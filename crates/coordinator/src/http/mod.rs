@@ -4,9 +4,11 @@
 //! version 1 then), never a redirect; every answer is JSON.
 
 mod answer;
+mod audit;
 mod body;
 mod counters;
 mod endpoints;
+mod log;
 mod login;
 mod routes;
 mod secrets;
