@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
+use marblerun_attest::log::LogError;
 
 use crate::document::DocumentError;
 
@@ -54,6 +55,12 @@ pub enum Failure {
         /// What is missing.
         reason: String,
     },
+    /// What it says about its log does not hold.
+    #[error("the Coordinator's log does not verify: {0}. Nothing was remembered of it")]
+    Log(#[from] LogError),
+    /// Its history contradicts what it signed before.
+    #[error("{0}")]
+    LogAlarm(String),
     /// What the Coordinator holds is not what was expected.
     #[error("the Coordinator has another manifest: expected {expected}, found {found}")]
     OtherManifest {

@@ -4,6 +4,7 @@
 
 mod check;
 mod desk;
+mod history;
 mod output;
 mod recovery;
 mod secrets;
