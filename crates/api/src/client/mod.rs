@@ -183,6 +183,16 @@ impl Client {
         answer.success::<serde_json::Value>().map(|_| ())
     }
 
+    /// Raises a counter of the marble that is logged in, and gives the value before.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says; [`ClientError::Unauthorised`] for a certificate from before an update.
+    pub async fn raise_counter(&self, name: &str, value: u64) -> Result<u64, ClientError> {
+        let body = v2::RaiseCounter { name: name.into(), value };
+        let answer = self.send(Request::post_json("/api/v2/monotonic-counter", &body)).await?;
+        answer.data::<v2::CounterValue>().map(|before| before.value)
+    }
+
     /// `None` if the Coordinator does not know the endpoint.
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, ClientError> {
         let answer = self.send(Request::get(path)).await?;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::holders;
 use crate::running::{PATIENCE, Running, manifest, options, plain, run};
+use crate::updates::{self, Owned};
 
 /// What writes; a kill between two reads differs in nothing.
 const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,link,linkat,mkdir";
@@ -18,23 +19,27 @@ const CALLS: &str = "openat,write,pwrite64,fsync,fdatasync,rename,renameat,renam
 /// One kind of commit.
 struct Commit {
     /// Makes the sealed state that is there before.
-    before: fn(&Path),
+    before: Box<dyn Fn(&Path)>,
     /// Does it, and says whether it was acknowledged.
-    act: fn(&Running) -> bool,
+    act: Box<dyn Fn(&Running) -> bool>,
     /// What may be there after a restart.
     check: fn(&mut Running, acknowledged: bool),
 }
 
 #[test]
 fn of_a_first_manifest() {
-    at_every_call(&Commit { before: |_| {}, act: set_plain, check: old_is_a_first_start });
+    at_every_call(&Commit {
+        before: Box::new(|_| {}),
+        act: Box::new(set_plain),
+        check: old_is_a_first_start,
+    });
 }
 
 #[test]
 fn of_an_activation_that_counts() {
     at_every_call(&Commit {
-        before: |folder| drop(serving_with_one_activation(folder)),
-        act: |running| running_activate(running),
+        before: Box::new(|folder| drop(serving_with_one_activation(folder))),
+        act: Box::new(running_activate),
         check: counts_one_or_two,
     });
 }
@@ -42,11 +47,11 @@ fn of_an_activation_that_counts() {
 #[test]
 fn of_a_manifest_set_anew_in_recovery() {
     at_every_call(&Commit {
-        before: |folder| {
+        before: Box::new(|folder| {
             drop(serving_with_one_activation(folder));
             fs::remove_file(folder.join("sealed_key")).unwrap();
-        },
-        act: |running| set(running, &anew()),
+        }),
+        act: Box::new(|running| set(running, &anew())),
         check: old_is_recovery,
     });
 }
@@ -55,17 +60,68 @@ fn of_a_manifest_set_anew_in_recovery() {
 #[test]
 fn of_a_recovery() {
     at_every_call(&Commit {
-        before: |folder| {
+        before: Box::new(|folder| {
             let running = Running::with(Options { seal_dir: Some(folder.into()), ..options() });
             let secrets = holders::set(&running, &holders::manifest(&[holders::ONE], 0), &[holders::ONE]);
             running.activate("cellar").unwrap();
             drop(running);
             fs::write(folder.join("sealed_key"), b"damaged").unwrap();
             fs::write(folder.join("recovery-body"), secrets[0].body()).unwrap();
-        },
-        act: recover,
+        }),
+        act: Box::new(recover),
         check: recovered_or_to_be_recovered,
     });
+}
+
+/// An owner's update, with the marble type that it adds.
+#[test]
+fn of_an_update() {
+    at_every_call(&update(&json!({})));
+}
+
+/// Both data keys are in `sealed_key` on the way, so that a kill never leads to recovery.
+#[test]
+fn of_an_update_that_changes_the_data_key() {
+    at_every_call(&update(&json!({"RecoveryKeys": holders::manifest(&[holders::ONE], 0)["RecoveryKeys"]})));
+}
+
+fn update(changes: &Value) -> Commit {
+    let mut marbles = plain()["Marbles"].take();
+    marbles["orchard"] = json!({"Package": "cider"});
+    let mut changes = changes.clone();
+    changes["Marbles"] = marbles;
+    // The owner's key is made once, for the state of before and for every attempt.
+    let owned = std::rc::Rc::new(std::cell::OnceCell::<Owned>::new());
+    let (first, then) = (std::rc::Rc::clone(&owned), owned);
+    Commit {
+        before: Box::new(move |folder| {
+            let owned = Owned::new(Options { seal_dir: Some(folder.into()), ..options() }, 1, &json!({}));
+            owned.running.activate("cellar").unwrap();
+            assert!(first.set(owned.stopped()).is_ok());
+        }),
+        act: Box::new(move |running| {
+            let owned = then.get().unwrap();
+            let manifest = owned.manifest(&changes);
+            let call = updates::post(
+                running.process.client_addr,
+                owned.identity(0),
+                "/api/v2/update",
+                manifest.to_string(),
+            );
+            running.runtime.block_on(call).is_ok_and(|answer| answer.status == 200)
+        }),
+        check: updated_or_not,
+    }
+}
+
+fn updated_or_not(running: &mut Running, acknowledged: bool) {
+    assert_eq!(running.state(), 3, "never recovery");
+    let updated = running.activate("orchard").is_ok();
+    assert!(updated || !acknowledged);
+    let left = (0..4).take_while(|_| running_activate(running)).count();
+    assert_eq!(left, 2, "the activation of before counts");
+    running.process.restart().unwrap();
+    assert_eq!((running.state(), running.activate("orchard").is_ok()), (3, updated));
 }
 
 fn recover(running: &Running) -> bool {

@@ -24,7 +24,10 @@ mod running;
 mod sealed_files;
 mod slow_keys;
 mod starts;
+mod update_faults;
+mod updates;
 mod users;
+mod versions;
 
 /// Past the capture of test output: what is skipped or measured must be seen.
 fn say(line: &str) {

@@ -26,14 +26,14 @@ const ROUTES: [(&str, &str, &str); 10] = [
 const USERS: [&str; 6] = ["reader", "writer", "other-reader", "raiser", "updater", "idle"];
 
 /// A key with its certificate.
-struct Person {
+pub(crate) struct Person {
     key: PrivateKeyDer<'static>,
-    certificate: CertificateDer<'static>,
-    pem: String,
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) pem: String,
 }
 
 impl Person {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         Self::with_key(name, &KeyPair::generate().unwrap(), |_| {})
     }
 
@@ -46,7 +46,7 @@ impl Person {
         Self { key: der, certificate: certificate.der().clone(), pem: certificate.pem() }
     }
 
-    fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         self.showing(&[&self.certificate])
     }
 
@@ -176,6 +176,25 @@ fn nobody_logs_in_before_a_manifest() {
     let identity = orchard.people[0].identity();
     for route in ROUTES {
         assert_eq!(orchard.status(Some(&identity), route), 401, "{route:?}");
+    }
+}
+
+/// What each role may do with updates, and that no other role may do it.
+#[test]
+fn only_those_who_may_update_do() {
+    let orchard = Orchard::new();
+    let (raise, cancel) = (ROUTES[4], ROUTES[9]);
+    for name in USERS {
+        let identity = orchard.person(name).identity();
+        let raised = orchard.status(Some(&identity), raise);
+        assert_eq!(raised, if name == "raiser" { 200 } else { 403 }, "{name} raises");
+        let cancelled = orchard.status(Some(&identity), cancel);
+        assert_eq!(cancelled, if name == "updater" { 404 } else { 403 }, "{name} cancels nothing");
+        let acknowledged = orchard.status(Some(&identity), ROUTES[7]);
+        assert_eq!(acknowledged, if name == "updater" { 404 } else { 403 }, "{name} acknowledges nothing");
+        let sent = orchard.status(Some(&identity), ROUTES[5]);
+        let expected = if ["raiser", "updater"].contains(&name) { 400 } else { 403 };
+        assert_eq!(sent, expected, "{name} sends an empty manifest");
     }
 }
 

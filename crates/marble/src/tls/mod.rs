@@ -50,6 +50,11 @@ impl Credentials {
         Ok(Self { chain, key, roots: roots.into() })
     }
 
+    /// Certificate chain and key.
+    pub(crate) fn into_parts(self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        (self.chain, self.key)
+    }
+
     /// Who this marble is, as its own certificate says.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 
 mod activate;
 mod coordinator;
+mod counters;
 mod go;
 mod premain;
 mod tls;
