@@ -6,7 +6,9 @@ use super::Base64;
 
 /// `GET /api/v3/quote`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", schemars(rename = "QuoteV3"))]
 pub struct Quote {
     /// PEM, intermediate then root.
     pub cert: String,
@@ -20,6 +22,7 @@ pub struct Quote {
 
 /// `GET /api/v3/log/checkpoint`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Checkpoint {
     /// A signed note (C2SP signed-note) with a checkpoint (C2SP tlog-checkpoint).
     pub checkpoint: String,
@@ -27,6 +30,7 @@ pub struct Checkpoint {
 
 /// `GET /api/v3/log/key`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LogKey {
     /// Verifier key of signed notes, `name+id+key`.
     pub key: String,
@@ -37,6 +41,7 @@ pub struct LogKey {
 
 /// `GET /api/v3/log/entries`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entries {
     /// Index of the first entry, counted from 0.
     pub from: u64,
@@ -46,6 +51,7 @@ pub struct Entries {
 
 /// `GET /api/v3/log/inclusion` and `GET /api/v3/log/consistency`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proof {
     /// Hashes of 32 bytes, in the order of RFC 9162 sections 2.1.3 and 2.1.4.
     pub proof: Vec<Base64>,
@@ -53,6 +59,7 @@ pub struct Proof {
 
 /// `GET /api/v3/audit`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Audit {
     /// Who used which secret, by user and then by secret.
     pub secrets: Vec<SecretUse>,
@@ -62,6 +69,7 @@ pub struct Audit {
 
 /// How a user used a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SecretUse {
     /// Name of the user.
@@ -80,6 +88,7 @@ pub struct SecretUse {
 
 /// Marbles that asked to be activated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Marbles {
     /// Those that were.
     pub admitted: Arrivals,
@@ -89,6 +98,7 @@ pub struct Marbles {
 
 /// How many marbles came to this end, and the last of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Arrivals {
     /// Since the Coordinator was started.
     pub total: u64,
@@ -98,6 +108,7 @@ pub struct Arrivals {
 
 /// A marble that asked to be activated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Arrival {
     /// When it was answered (RFC 3339).

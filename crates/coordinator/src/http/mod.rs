@@ -10,6 +10,8 @@ mod counters;
 mod endpoints;
 mod log;
 mod login;
+#[cfg(test)]
+mod openapi;
 mod routes;
 mod secrets;
 mod update;

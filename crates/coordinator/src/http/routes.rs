@@ -106,7 +106,7 @@ use MarbleEndpoint as M;
 use UserEndpoint as U;
 use Version::{V1, V2};
 
-static ROUTES: [Route; 35] = [
+pub(super) static ROUTES: [Route; 35] = [
     route("GET", "/status", V1, E::Status),
     route("GET", "/manifest", V1, E::Manifest),
     route("POST", "/manifest", V1, E::SetManifest),
