@@ -49,7 +49,7 @@ pub struct Contents {
     pub config: Config,
 }
 
-/// Software that may run as a marble, told apart by its SGX identity.
+/// Software that may run as a marble: an SGX identity, one as a TDX trust domain, one as an SNP guest, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Package {
@@ -67,6 +67,90 @@ pub struct Package {
     pub accepted_tcb_statuses: Vec<String>,
     /// Advisories (`INTEL-SA-...`) tolerated; `None` if the manifest does not say.
     pub accepted_advisories: Option<Vec<String>>,
+    /// The software as a trust domain.
+    pub tdx: Option<TdxPackage>,
+    /// The software as an SNP guest.
+    pub snp: Option<SnpPackage>,
+    /// PCRs of the SHA-256 bank that a virtual TPM must have measured, by number.
+    pub pcrs: BTreeMap<u8, [u8; 32]>,
+    /// Whether evidence must have been made for the activation.
+    pub require_fresh_evidence: bool,
+    /// DNS names that certificates may carry; `None`: any.
+    pub allowed_dns_names: Option<Vec<String>>,
+}
+
+/// A trust domain (Intel TDX); `None` is not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct TdxPackage {
+    /// MRTD; always there in a package that is used, unless it is a debug package.
+    pub mrtd: Option<[u8; 48]>,
+    /// RTMR0 to RTMR3.
+    pub rtmrs: [Option<[u8; 48]>; 4],
+    /// MRCONFIGID.
+    pub mrconfigid: Option<[u8; 48]>,
+    /// MRSEAM.
+    pub mrseam: Option<[u8; 48]>,
+    /// TD attributes, as the report has them.
+    pub td_attributes: Option<[u8; 8]>,
+    /// Whether SEPT_VE_DISABLE may be unset.
+    pub allow_sept_ve: bool,
+    /// Whether a migration TD may move it.
+    pub allow_migration: bool,
+    /// Whether service TDs may be bound.
+    pub allow_service_td: bool,
+}
+
+/// An SNP guest (AMD SEV-SNP); `None` is not compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct SnpPackage {
+    /// The launch measurement; always there in a package that is used, unless it is a debug package.
+    pub measurement: Option<[u8; 48]>,
+    /// HOST_DATA.
+    pub host_data: Option<[u8; 32]>,
+    /// FAMILY_ID.
+    pub family_id: Option<[u8; 16]>,
+    /// IMAGE_ID.
+    pub image_id: Option<[u8; 16]>,
+    /// Smallest GUEST_SVN.
+    pub guest_svn: Option<u32>,
+    /// Smallest security versions of the firmware.
+    pub minimum_tcb: Option<SnpTcb>,
+    /// The guest policy exactly.
+    pub policy: Option<u64>,
+    /// Largest VMPL.
+    pub vmpl: Option<u32>,
+    /// Product lines; empty: all but Milan.
+    pub product_lines: Vec<ProductLine>,
+    /// Whether a migration agent may move it.
+    pub allow_migration: bool,
+}
+
+/// Security versions of an SNP platform's firmware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SnpTcb {
+    /// FMC; Turin alone has one.
+    pub fmc: Option<u8>,
+    /// Boot loader.
+    pub bootloader: u8,
+    /// Operating system of the secure processor.
+    pub tee: u8,
+    /// SNP firmware.
+    pub snp: u8,
+    /// Microcode.
+    pub microcode: u8,
+}
+
+/// AMD's product lines with SEV-SNP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProductLine {
+    /// Third generation EPYC. Its attestation keys were extracted in public, so it must be named to count.
+    Milan,
+    /// Fourth generation.
+    Genoa,
+    /// Fifth generation.
+    Turin,
 }
 
 /// A platform on which marbles may run. Every field that is given must match.
@@ -81,6 +165,14 @@ pub struct Infrastructure {
     pub qesvn: Option<u16>,
     /// PCESVN.
     pub pcesvn: Option<u16>,
+    /// FMSPCs of Intel platforms.
+    pub fmspcs: Option<Vec<[u8; 6]>>,
+    /// PPIDs of Intel platforms.
+    pub ppids: Option<Vec<[u8; 16]>>,
+    /// HWIDs of AMD chips, 64 or 8 bytes each.
+    pub chip_ids: Option<Vec<Vec<u8>>>,
+    /// Smallest TCB evaluation data number.
+    pub minimum_tcb_evaluation: Option<u32>,
 }
 
 /// A type of marble: its software, its parameters and its connections.

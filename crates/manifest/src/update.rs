@@ -114,6 +114,11 @@ fn version(package: &written::Package) -> Result<u64, (&'static str, &'static st
         (".ProductID", package.product_id.is_some()),
         (".AcceptedTCBStatuses", listed(&package.accepted_tcb_statuses)),
         (".AcceptedAdvisories", listed(&package.accepted_advisories)),
+        (".TDX", package.tdx.is_some()),
+        (".SNP", package.snp.is_some()),
+        (".PCRs", package.pcrs.is_some()),
+        (".RequireFreshEvidence", package.require_fresh_evidence.is_some()),
+        (".AllowedDNSNames", package.allowed_dns_names.is_some()),
     ];
     match others.iter().find(|(_, there)| *there) {
         Some((key, _)) => Err((key, ALONE)),

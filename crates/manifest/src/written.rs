@@ -82,8 +82,8 @@ written! {
 }
 
 written! {
-    /// Software that may run as a marble, told apart by its SGX identity: UniqueID alone, or SignerID, ProductID
-    /// and SecurityVersion together.
+    /// Software that may run as a marble, told apart by at least one identity: as an SGX enclave (UniqueID alone, or
+    /// SignerID, ProductID and SecurityVersion together), as a TDX trust domain, as an SEV-SNP guest.
     pub struct Package {
         /// Whether the enclave is a debug enclave, whose memory the host can read.
         "Debug" => debug: bool,
@@ -99,6 +99,89 @@ written! {
         "AcceptedTCBStatuses" => accepted_tcb_statuses: Vec<String>,
         /// Advisories that are tolerated with the status SWHardeningNeeded (`INTEL-SA-00615`).
         "AcceptedAdvisories" => accepted_advisories: Vec<String>,
+        /// The software as an Intel TDX trust domain.
+        "TDX" => tdx: Tdx,
+        /// The software as an AMD SEV-SNP guest.
+        "SNP" => snp: Snp,
+        /// What a virtual TPM must have measured (Azure): SHA-256 PCRs by number, 32 bytes in hexadecimal.
+        "PCRs" => pcrs: Map<String>,
+        /// Marbles must show evidence that was made for this activation, not before.
+        "RequireFreshEvidence" => require_fresh_evidence: bool,
+        /// The DNS names that certificates of these marbles may carry; none named: any.
+        "AllowedDNSNames" => allowed_dns_names: Vec<String>,
+    }
+    without_effect []
+}
+
+written! {
+    /// A trust domain. Measurements are in hexadecimal, as reports have them.
+    pub struct Tdx {
+        /// Measurement of what the TD was launched with, 48 bytes; required.
+        "MRTD" => mrtd: String,
+        /// Run-time measurement register 0, 48 bytes.
+        "RTMR0" => rtmr0: String,
+        /// Run-time measurement register 1, 48 bytes.
+        "RTMR1" => rtmr1: String,
+        /// Run-time measurement register 2, 48 bytes.
+        "RTMR2" => rtmr2: String,
+        /// Run-time measurement register 3, 48 bytes.
+        "RTMR3" => rtmr3: String,
+        /// What the host said at launch, 48 bytes.
+        "MRCONFIGID" => mrconfigid: String,
+        /// Measurement of the TDX module, 48 bytes.
+        "MRSEAM" => mrseam: String,
+        /// TD attributes exactly, 8 bytes.
+        "TDAttributes" => td_attributes: String,
+        /// Admit TDs into which the host can inject #VE (SEPT_VE_DISABLE is not set).
+        "AllowSeptVe" => allow_sept_ve: bool,
+        /// Admit TDs that a migration TD may move.
+        "AllowMigration" => allow_migration: bool,
+        /// Admit TDs to which a service TD is bound.
+        "AllowServiceTD" => allow_service_td: bool,
+    }
+    without_effect []
+}
+
+written! {
+    /// An SNP guest. Measurements are in hexadecimal, as reports have them.
+    pub struct Snp {
+        /// Measurement of what the guest was launched with, 48 bytes; required.
+        "Measurement" => measurement: String,
+        /// What the host said at launch, 32 bytes.
+        "HostData" => host_data: String,
+        /// From the identity block, 16 bytes.
+        "FamilyID" => family_id: String,
+        /// From the identity block, 16 bytes.
+        "ImageID" => image_id: String,
+        /// Smallest security version of the guest.
+        "GuestSVN" => guest_svn: u32,
+        /// Smallest security versions of the platform's firmware.
+        "MinimumTCB" => minimum_tcb: SnpTcb,
+        /// The guest policy exactly.
+        "Policy" => policy: u64,
+        /// The least privileged level that may ask for evidence; 0 is the most privileged.
+        "VMPL" => vmpl: u32,
+        /// Product lines that are admitted (Milan, Genoa, Turin); none named: all but Milan.
+        "ProductLines" => product_lines: Vec<String>,
+        /// Admit guests that a migration agent may move.
+        "AllowMigration" => allow_migration: bool,
+    }
+    without_effect []
+}
+
+written! {
+    /// Security versions of an SNP platform's firmware; what is left out is 0.
+    pub struct SnpTcb {
+        /// The FMC, on Turin alone.
+        "FMC" => fmc: u8,
+        /// The boot loader.
+        "Bootloader" => bootloader: u8,
+        /// The secure processor's operating system.
+        "TEE" => tee: u8,
+        /// The SNP firmware.
+        "SNP" => snp: u8,
+        /// The microcode.
+        "Microcode" => microcode: u8,
     }
     without_effect []
 }
@@ -114,6 +197,14 @@ written! {
         "QESVN" => qesvn: u16,
         /// Version of the provisioning certification enclave.
         "PCESVN" => pcesvn: u16,
+        /// Kinds of Intel platform that will do, 6 bytes in hexadecimal each.
+        "FMSPCs" => fmspcs: Vec<String>,
+        /// Intel platforms that will do, 16 bytes in hexadecimal each.
+        "PPIDs" => ppids: Vec<String>,
+        /// AMD chips that will do, 64 bytes (Turin: 8) in hexadecimal each.
+        "ChipIDs" => chip_ids: Vec<String>,
+        /// The oldest evaluation of TCBs by which an Intel platform may be judged.
+        "MinimumTCBEvaluation" => minimum_tcb_evaluation: u32,
     }
     without_effect []
 }

@@ -9,6 +9,7 @@ mod parameters;
 mod pem;
 mod place;
 mod secrets;
+mod tees;
 mod tls;
 mod trial;
 mod users;

@@ -9,14 +9,16 @@ use crate::finding::{choices, shown};
 use crate::model::{Infrastructure, Package};
 use crate::written::{self, Map};
 
-/// Intel's TCB statuses of SGX platforms.
-const TCB_STATUSES: [&str; 7] = [
+/// Intel's TCB statuses of SGX and TDX platforms.
+const TCB_STATUSES: [&str; 9] = [
     "UpToDate",
     "SWHardeningNeeded",
     "ConfigurationNeeded",
     "ConfigurationAndSWHardeningNeeded",
     "OutOfDate",
     "OutOfDateConfigurationNeeded",
+    "TDRelaunchAdvised",
+    "TDRelaunchAdvisedConfigurationNeeded",
     "Revoked",
 ];
 const DEFAULT_TCB_STATUSES: [&str; 2] = ["UpToDate", "SWHardeningNeeded"];
@@ -49,30 +51,17 @@ impl Check {
         }
         Package {
             debug: written.debug.unwrap_or_default(),
-            unique_id: self.identity(&place.key("UniqueID"), written.unique_id.as_deref()),
-            signer_id: self.identity(&place.key("SignerID"), written.signer_id.as_deref()),
+            unique_id: self.hex(&place.key("UniqueID"), written.unique_id.as_deref()),
+            signer_id: self.hex(&place.key("SignerID"), written.signer_id.as_deref()),
             product_id: written.product_id,
             security_version: written.security_version,
             accepted_tcb_statuses: self.tcb_statuses(place, written.accepted_tcb_statuses.as_deref()),
             accepted_advisories: written.accepted_advisories.clone(),
-        }
-    }
-
-    /// 32 bytes in hexadecimal; an empty text counts as absent.
-    fn identity(&mut self, place: &Place<'_>, written: Option<&str>) -> Option<[u8; 32]> {
-        let written = written.filter(|id| !id.is_empty())?;
-        let mut id = [0; 32];
-        match hex::decode_to_slice(written, &mut id) {
-            Ok(()) => Some(id),
-            Err(_) => {
-                let seen = written.chars().count();
-                self.error(
-                    place,
-                    format!("must be 32 bytes in hexadecimal, 64 digits; these are {seen} characters"),
-                );
-                // It was given, though wrongly: the package must not be called incomplete as well.
-                Some(id)
-            }
+            tdx: written.tdx.as_ref().map(|tdx| self.tdx(&place.key("TDX"), tdx)),
+            snp: written.snp.as_ref().map(|snp| self.snp(&place.key("SNP"), snp)),
+            pcrs: self.pcrs(&place.key("PCRs"), written.pcrs.as_ref()),
+            require_fresh_evidence: written.require_fresh_evidence.unwrap_or_default(),
+            allowed_dns_names: written.allowed_dns_names.clone(),
         }
     }
 
@@ -142,12 +131,22 @@ impl Check {
             );
             self.warn(&place.key("CPUSVN"), message);
         }
-        Infrastructure { root_ca, cpusvn, qesvn: written.qesvn, pcesvn: written.pcesvn }
+        Infrastructure {
+            root_ca,
+            cpusvn,
+            qesvn: written.qesvn,
+            pcesvn: written.pcesvn,
+            fmspcs: self.hex_list(&place.key("FMSPCs"), written.fmspcs.as_deref()),
+            ppids: self.hex_list(&place.key("PPIDs"), written.ppids.as_deref()),
+            chip_ids: self.chip_ids(&place.key("ChipIDs"), written.chip_ids.as_deref()),
+            minimum_tcb_evaluation: written.minimum_tcb_evaluation,
+        }
     }
 }
 
 /// Why the package does not name software in full and in one way.
 fn incomplete(package: &Package) -> Option<String> {
+    let elsewhere = package.tdx.is_some() || package.snp.is_some();
     let signed = [
         ("SignerID", package.signer_id.is_some()),
         ("ProductID", package.product_id.is_some()),
@@ -160,7 +159,22 @@ fn incomplete(package: &Package) -> Option<String> {
         (true, given, _) => {
             Some(format!("has UniqueID and also {}: name the software in one way", given.join(", ")))
         }
-        (false, [], _) => Some("needs UniqueID, or SignerID, ProductID and SecurityVersion".into()),
+        (false, [], _) if elsewhere => unmeasured(package),
+        (false, [], _) => {
+            Some("needs UniqueID, or SignerID, ProductID and SecurityVersion, or a block TDX or SNP".into())
+        }
         (false, _, missing) => Some(format!("lacks {} beside {}", missing.join(", "), given.join(", "))),
+    }
+    .or_else(|| unmeasured(package))
+}
+
+/// A block for a TEE without the measurement that tells software apart.
+fn unmeasured(package: &Package) -> Option<String> {
+    let tdx = package.tdx.as_ref().is_some_and(|tdx| tdx.mrtd.is_none());
+    let snp = package.snp.as_ref().is_some_and(|snp| snp.measurement.is_none());
+    match (tdx, snp) {
+        (true, _) => Some("TDX needs MRTD".into()),
+        (false, true) => Some("SNP needs Measurement".into()),
+        (false, false) => None,
     }
 }

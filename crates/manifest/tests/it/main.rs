@@ -10,6 +10,7 @@ mod property;
 mod recorded;
 mod rules;
 mod schema;
+mod tees;
 
 use std::time::{Duration, SystemTime};
 
