@@ -18,6 +18,7 @@ use crate::update::Pending;
 
 /// What a Coordinator is at a moment. Cheap to clone: readers get a published copy.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is published behind an `Arc`")]
 pub enum State {
     /// No manifest yet. The certificates live in memory only: a restart makes new ones.
     Accepting(Arc<Pki>),

@@ -149,7 +149,7 @@ fn build(folder: &Path) -> Option<std::path::PathBuf> {
         return None;
     }
     let program = folder.join("verify-log");
-    go(&["build", "-o", program.to_str().unwrap(), "."]).expect("the Go program builds");
+    go(&["build", "-o", program.to_str().unwrap(), "."]).unwrap();
     Some(program)
 }
 
