@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-/// Setting a manifest with a thousand certificates may take a while.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// Setting a manifest with a thousand certificates, or with RSA-4096 keys on a busy machine, may take a while.
+const DEADLINE: Duration = Duration::from_secs(180);
 const ANSWER_BYTES_AT_MOST: usize = 1 << 20;
 
 /// A user of the client API without a certificate.
@@ -105,13 +105,23 @@ impl Session {
         path: &str,
         body: Vec<u8>,
     ) -> anyhow::Result<T> {
+        self.done(method, path, body).await?.with_context(|| format!("{path}: the answer has no data"))
+    }
+
+    /// The payload of a success, if it has one.
+    pub(crate) async fn done<T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<Option<T>> {
         let exchange = tokio::time::timeout(DEADLINE, self.exchange(method, path, body));
         let answer = exchange.await.with_context(|| format!("{path}: no answer in time"))??;
         let envelope: Envelope<T> = serde_json::from_slice(&answer)
             .with_context(|| format!("{path}: {}", String::from_utf8_lossy(&answer)))?;
-        match envelope.data {
-            Some(data) if envelope.status == "success" => Ok(data),
-            _ => bail!("{path}: {}: {}", envelope.status, envelope.message.unwrap_or_default()),
+        match envelope.status.as_str() {
+            "success" => Ok(envelope.data),
+            status => bail!("{path}: {status}: {}", envelope.message.unwrap_or_default()),
         }
     }
 

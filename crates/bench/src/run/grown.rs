@@ -92,7 +92,7 @@ async fn grow_log(client: &HttpClient, user: &User, entries: u64) -> anyhow::Res
     let body = serde_json::to_vec(&json!({ "secrets": values.collect::<serde_json::Map<_, _>>() }))?;
     let mut session = client.session(&user.tls).await?;
     for _ in 0..entries / AT_ONCE {
-        session.call::<Option<()>>(Method::POST, "/api/v2/secrets", body.clone()).await?;
+        session.done::<Value>(Method::POST, "/api/v2/secrets", body.clone()).await?;
     }
     Ok(())
 }
