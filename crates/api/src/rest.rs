@@ -216,6 +216,26 @@ pub mod v2 {
         pub value: u64,
     }
 
+    /// `POST /api/v2/sign-quote`.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    #[serde(rename_all = "camelCase")]
+    pub struct SignQuote {
+        /// The quote to verify.
+        pub sgx_quote: Base64,
+    }
+
+    /// Answer to [`SignQuote`].
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    #[serde(rename_all = "camelCase")]
+    pub struct SignedQuote {
+        /// The vendor's judgement of the platform (`UpToDate`, ...).
+        pub tcb_status: String,
+        /// ECDSA P-384 signature of the root key, ASN.1 DER, over SHA-256 of the quote in base64 followed by the status.
+        pub verification_signature: Base64,
+    }
+
     /// `GET /api/v2/update`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
     #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

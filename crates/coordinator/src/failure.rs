@@ -82,9 +82,10 @@ impl Failure {
         match self {
             Self::Refused(refusal) => match refusal {
                 Refusal::NotServing(_) => Code::FailedPrecondition,
-                Refusal::UnknownMarble(_) | Refusal::Evidence { .. } | Refusal::LimitReached { .. } => {
-                    Code::PermissionDenied
-                }
+                Refusal::UnknownMarble(_)
+                | Refusal::Evidence { .. }
+                | Refusal::LimitReached { .. }
+                | Refusal::DnsName { .. } => Code::PermissionDenied,
                 Refusal::Uuid(_) | Refusal::Request(_) => Code::InvalidArgument,
                 Refusal::Superseded => Code::Aborted,
                 // Somebody has to act first, by uploading a secret for instance; trying again later is right.

@@ -14,7 +14,7 @@ use marblerun_testkit::scenario::{self, Failure};
 
 /// Scenarios that must pass, by name or beginning of a name (`-` at the end). The others need routes that may not be
 /// built yet: they are skipped as long as one of their routes answers 501, and count from then on.
-const REQUIRED: [&str; 28] = [
+const REQUIRED: [&str; 29] = [
     "accepted-",
     "activate-",
     "certificates",
@@ -32,6 +32,7 @@ const REQUIRED: [&str; 28] = [
     "refused-",
     "seal-mode-",
     "secrets-",
+    "sign-quote",
     "startup-manifest",
     "state-lost",
     "status-",

@@ -15,6 +15,7 @@ use crate::counters::{CounterId, Counters};
 use crate::encoding::json;
 use crate::log::{History, LogKey, LogLine, from_milliseconds, milliseconds};
 use crate::pki::Pki;
+use crate::policy::Policies;
 use crate::secrets::{RootSecret, SecretValue};
 use crate::state::{Chain, Deployment, Previous, State};
 use crate::update::{Pending, Updated};
@@ -150,6 +151,9 @@ pub enum ReplayError {
     /// The stored manifest does not pass the checks of this version.
     #[error("the stored manifest is not accepted by this version: {0}")]
     Manifest(#[from] ManifestErrors),
+    /// The roots of hardware vendors that this program was built with cannot be read.
+    #[error(transparent)]
+    Roots(#[from] marblerun_attest::RootsError),
     /// An event does not fit the state before it.
     #[error("a stored event does not fit the state before it: {0}")]
     Order(&'static str),
@@ -245,12 +249,13 @@ impl Stored {
         let set_at = from_milliseconds(self.set_at);
         let manifest = Manifest::parse(&self.manifest, set_at)?.manifest;
         let pending = self.pending.as_ref().map(StoredPending::restore).transpose()?;
-        Ok(Deployment { pending: pending.map(Arc::new), ..self.with_manifest(manifest) })
+        Ok(Deployment { pending: pending.map(Arc::new), ..self.with_manifest(manifest)? })
     }
 
     /// The deployment, for a manifest that was just parsed from the same bytes, without a pending update.
-    pub(crate) fn with_manifest(&self, manifest: Manifest) -> Deployment {
-        Deployment {
+    fn with_manifest(&self, manifest: Manifest) -> Result<Deployment, ReplayError> {
+        Ok(Deployment {
+            policies: Arc::new(Policies::of(&manifest, &self.raised)?),
             manifest,
             set_at: from_milliseconds(self.set_at),
             manifest_signature: self.manifest_signature.clone().into(),
@@ -270,7 +275,7 @@ impl Stored {
             counters: self.counters.clone(),
             raised: Arc::new(self.raised.clone()),
             pending: None,
-        }
+        })
     }
 }
 

@@ -17,6 +17,7 @@ pub mod keys;
 mod log;
 mod marble;
 pub mod pki;
+pub mod policy;
 pub mod recovery;
 mod refusal;
 pub mod secrets;

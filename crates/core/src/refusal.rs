@@ -56,6 +56,19 @@ pub enum Refusal {
     /// The certificate signing request is at fault.
     #[error("{0}")]
     Request(PkiError),
+    /// The package lists the DNS names of its marbles, and this is none of them.
+    #[error(
+        "marble type {marble_type:?} asks for the DNS name {name:?}, which `Packages.{package}.AllowedDNSNames` does not \
+         list; add it there, or leave it out of EDG_MARBLE_DNS_NAMES"
+    )]
+    DnsName {
+        /// The type.
+        marble_type: String,
+        /// Its package.
+        package: String,
+        /// The name, cut.
+        name: String,
+    },
     /// The type was activated as often as the manifest allows.
     #[error(
         "marble type {marble_type:?} reached its limit: `Marbles.{marble_type}.MaxActivations` is {limit}"
@@ -233,7 +246,7 @@ impl From<PkiError> for Refusal {
     }
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     const LONGEST: usize = 64;
     let mut cut: String = text.chars().take(LONGEST).collect();
     if cut.len() < text.len() {

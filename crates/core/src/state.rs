@@ -12,6 +12,7 @@ use crate::encoding::pem;
 use crate::journal::{Head, Header};
 use crate::log::{History, LogKey};
 use crate::pki::Pki;
+use crate::policy::Policies;
 use crate::recovery::shamir::Share;
 use crate::secrets::{RootSecret, SecretValue};
 use crate::update::Pending;
@@ -77,6 +78,8 @@ pub struct Deployment {
     pub raised: Arc<BTreeMap<String, u64>>,
     /// A manifest that waits for acknowledgements.
     pub pending: Option<Arc<Pending>>,
+    /// What is demanded of marbles' evidence: follows from the manifest and the raised versions.
+    pub policies: Arc<Policies>,
 }
 
 impl Deployment {

@@ -28,6 +28,8 @@ pub(super) enum Success {
 pub(super) struct Refused {
     code: StatusCode,
     message: String,
+    /// What clients find in `data`, where they look there.
+    data: Option<Value>,
 }
 
 impl Success {
@@ -66,14 +68,20 @@ impl Success {
 impl Refused {
     /// With this status and a message for the caller.
     pub(super) fn new(code: StatusCode, message: &str) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), data: None }
+    }
+
+    /// With this in `data`, besides.
+    pub(super) fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
     }
 
     /// On the wire: version 1 always says `error`; version 2 says `fail` for what the caller can mend by itself.
     pub(super) fn response(self, version: Version) -> Response<Full<Bytes>> {
         let mends = matches!(self.code, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED);
         let status = if version == Version::V2 && mends { "fail" } else { "error" };
-        let envelope = Envelope { status: status.into(), data: None::<Value>, message: Some(self.message) };
+        let envelope = Envelope { status: status.into(), data: self.data, message: Some(self.message) };
         response(self.code, &envelope)
     }
 }
@@ -84,7 +92,7 @@ impl From<Failure> for Refused {
         if code.is_server_error() {
             tracing::error!("request failed: {failure}");
         }
-        Self { code, message: failure.message() }
+        Self { code, message: failure.message(), data: None }
     }
 }
 

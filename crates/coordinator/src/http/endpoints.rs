@@ -9,7 +9,7 @@ use marblerun_manifest::{FeatureGate, Finding, MAX_MANIFEST_BYTES};
 
 use super::answer::{Refused, Success};
 use super::routes::{Endpoint, MarbleEndpoint, Route, UserEndpoint, Version};
-use super::{audit, body, counters, log, login, secrets, update};
+use super::{audit, body, counters, log, login, secrets, sign_quote, update};
 use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
@@ -49,7 +49,10 @@ pub(super) async fn answer(
         Endpoint::Recover => recover(coordinator, &state, route.version, request).await,
         Endpoint::RecoverPublicKey => recover_public_key(coordinator).await,
         Endpoint::OpenApi => Ok(Success::document(OPENAPI)),
-        Endpoint::SignQuote => gated(&state, FeatureGate::SignQuoteEndpoint, "sign-quote"),
+        Endpoint::SignQuote => {
+            open_gate(&state, FeatureGate::SignQuoteEndpoint, "sign-quote")?;
+            sign_quote::sign(request).await
+        }
         Endpoint::User(endpoint) => {
             let (user, deployment) = login::user(&state, peer.as_ref())?;
             for_user(user, deployment, coordinator, endpoint, route.version, request).await
@@ -230,11 +233,6 @@ async fn recover_public_key(coordinator: &Coordinator) -> Answer {
     Success::new(v2::RecoverPublicKey { algorithm: "RSA".into(), ephemeral_public_key: Base64(key) })
 }
 
-fn gated(state: &State, gate: FeatureGate, what: &str) -> Answer {
-    open_gate(state, gate, what)?;
-    Err(not_built(what))
-}
-
 /// The deployment, if its manifest opens this gate.
 fn open_gate<'a>(state: &'a State, gate: FeatureGate, what: &str) -> Result<&'a Deployment, Refused> {
     let open = |deployment: &&Deployment| deployment.manifest.config.feature_gates.contains(&gate);
@@ -249,6 +247,6 @@ fn not_serving(state: &State) -> Refused {
     Refused::new(StatusCode::CONFLICT, &message)
 }
 
-fn not_built(what: &str) -> Refused {
+pub(super) fn not_built(what: &str) -> Refused {
     Refused::new(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not built into this Coordinator yet"))
 }

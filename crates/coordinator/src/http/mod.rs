@@ -14,6 +14,7 @@ mod login;
 mod openapi;
 mod routes;
 mod secrets;
+mod sign_quote;
 mod update;
 
 use std::time::Instant;

@@ -87,12 +87,33 @@ pub fn admit(
     let uuid = Uuid::try_parse(request.uuid).map_err(|_| Refusal::uuid(request.uuid))?;
     check_limit(deployment, name)?;
     let csr = CertificateRequest::parse(request.csr)?;
+    check_names(deployment, name, marble, &csr)?;
     let identity = issue(deployment, name, uuid, &csr, keys, now)?;
     let source = MarbleSecrets::new(deployment, name, marble, uuid, &identity, keys, now);
     let parameters = render(deployment, name, marble, &identity, &source)?;
     let count = (marble.max_activations != 0)
         .then(|| Command::CountActivation { marble_type: name.to_owned(), epoch: deployment.epoch });
     Ok(Admission { uuid, parameters, count })
+}
+
+/// Refuses names that the marble's package does not list, where it lists any (T17).
+fn check_names(
+    deployment: &Deployment,
+    marble_type: &str,
+    marble: &Marble,
+    csr: &CertificateRequest,
+) -> Result<(), Refusal> {
+    let package = deployment.manifest.packages.get(&marble.package);
+    let Some(allowed) = package.and_then(|package| package.allowed_dns_names.as_ref()) else { return Ok(()) };
+    let same = |name: &str| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name));
+    match csr.dns_names.iter().find(|name| !same(name)) {
+        None => Ok(()),
+        Some(name) => Err(Refusal::DnsName {
+            marble_type: marble_type.to_owned(),
+            package: marble.package.clone(),
+            name: crate::refusal::cut(name),
+        }),
+    }
 }
 
 /// The manifest's entry of a type, with the name as the manifest has it.

@@ -10,6 +10,7 @@ use super::{Pending, Standing};
 use crate::event::ReplayError;
 use crate::log::{LogLine, from_milliseconds};
 use crate::pki::Pki;
+use crate::policy::Policies;
 use crate::secrets::{RootSecret, SecretValue};
 use crate::state::{Chain, Deployment, Previous};
 
@@ -98,7 +99,7 @@ impl Deployment {
             ..self.clone()
         };
         match &update.change {
-            Change::Packages(versions) => Ok(common.with_versions(update, versions)),
+            Change::Packages(versions) => common.with_versions(update, versions),
             Change::Manifest { checked_at, manifest, signature, rotated } => {
                 let set_at = from_milliseconds(*checked_at);
                 let manifest = Manifest::parse(manifest, set_at)?.manifest;
@@ -106,6 +107,7 @@ impl Deployment {
                 let (root_secret, previous) = self.after_rotation(rotated.as_ref());
                 let manifest_signature = signature.clone().into();
                 let (raised, pending) = (Arc::default(), None);
+                let policies = Arc::new(Policies::of(&manifest, &raised)?);
                 Ok(Self {
                     manifest,
                     set_at,
@@ -115,13 +117,14 @@ impl Deployment {
                     previous,
                     raised,
                     pending,
+                    policies,
                     ..common
                 })
             }
         }
     }
 
-    fn with_versions(self, update: &Updated, versions: &BTreeMap<String, u64>) -> Self {
+    fn with_versions(self, update: &Updated, versions: &BTreeMap<String, u64>) -> Result<Self, ReplayError> {
         let (mut raised, mut log) = (Arc::clone(&self.raised), self.log.clone());
         for (package, version) in versions {
             Arc::make_mut(&mut raised).insert(package.clone(), *version);
@@ -132,7 +135,8 @@ impl Deployment {
                     .with("new version", *version),
             );
         }
-        Self { raised, log, ..self }
+        let policies = Arc::new(Policies::of(&self.manifest, &raised)?);
+        Ok(Self { raised, log, policies, ..self })
     }
 
     /// Root secret and previous values after an update; a rotation makes today's the previous ones.

@@ -91,6 +91,22 @@ fn what_is_refused_and_in_which_order() {
     assert!(matches!(admit(&deployment, &verified(), request, &FreshKeys, now()), Err(Refusal::Request(_))));
 }
 
+/// T17: a package may say which names its marbles have.
+#[test]
+fn a_package_may_list_the_names_of_its_marbles() {
+    let listing = |names: &str| {
+        let text =
+            manifest("", "").replace("\"UniqueID\"", &format!("\"AllowedDNSNames\": {names}, \"UniqueID\""));
+        activate(&serving(&text), "web", ID)
+    };
+    assert!(listing(r#"["web.example", "LOCALHOST"]"#).is_ok());
+    for names in [r#"["web.example"]"#, "[]"] {
+        let refusal = listing(names).err().unwrap();
+        assert!(matches!(&refusal, Refusal::DnsName { name, .. } if name == "localhost"), "{refusal}");
+        assert!(refusal.to_string().contains("Packages.p.AllowedDNSNames"), "{refusal}");
+    }
+}
+
 #[test]
 fn names_from_the_wire_are_cut_before_they_reach_a_log() {
     let deployment = serving(&manifest("", ""));

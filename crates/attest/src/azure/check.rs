@@ -1,0 +1,71 @@
+//! Whether the virtual TPM's quote is genuine, given that the hardware report is: the chain from its report data to the
+//! PCRs.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rsa::PublicKeyComponents;
+use aws_lc_rs::signature::RSA_PKCS1_2048_8192_SHA256;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::evidence::{AzureEvidence, Hardware};
+use super::hcl::Jwk;
+use crate::binding::Binding;
+use crate::bytes::Hex;
+use crate::error::{Failure, Malformed};
+
+/// What the virtual TPM proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Vtpm {
+    /// The values of the selected PCRs; nothing is known about the others.
+    pub(crate) pcrs: Vec<(u8, Hex<32>)>,
+}
+
+/// Checks everything but the hardware report itself, which the caller checks as any other.
+pub(crate) fn check(evidence: &AzureEvidence, binding: &Binding) -> Result<Vtpm, Failure> {
+    check_runtime_data(evidence)?;
+    check_signature(evidence)?;
+    let pcrs = check_pcrs(evidence)?;
+    let nonce = hex::decode(&evidence.quote.tpm_nonce)
+        .map_err(|error| Malformed::encoding("the TPM's nonce", error))?;
+    binding.check_nonce(&nonce)?;
+    Ok(Vtpm { pcrs })
+}
+
+/// The hardware report vouches for the runtime data: their hash, then zeros.
+fn check_runtime_data(evidence: &AzureEvidence) -> Result<(), Failure> {
+    let report_data = match &evidence.hardware {
+        Hardware::Snp { report, .. } => &report.fields.report_data,
+        Hardware::Tdx(quote) => quote.report_data(),
+    };
+    let seen = evidence.hcl.runtime_data_digest();
+    if report_data.0 == *[seen.0, [0; 32]].as_flattened() {
+        return Ok(());
+    }
+    Err(Failure::RuntimeData { seen: seen.to_string(), wanted: report_data.to_string() })
+}
+
+fn check_signature(evidence: &AzureEvidence) -> Result<(), Failure> {
+    let key = evidence.hcl.claims.attestation_key()?;
+    let key = components(key)?;
+    key.verify(&RSA_PKCS1_2048_8192_SHA256, &evidence.quote_bytes, &evidence.signature)
+        .map_err(|_| Failure::TpmQuoteSignature)
+}
+
+fn components(key: &Jwk) -> Result<PublicKeyComponents<Vec<u8>>, Malformed> {
+    let number = |text: &String| {
+        URL_SAFE_NO_PAD.decode(text).map_err(|error| Malformed::encoding("the vTPM's attestation key", error))
+    };
+    Ok(PublicKeyComponents { n: number(&key.n)?, e: number(&key.e)? })
+}
+
+fn check_pcrs(evidence: &AzureEvidence) -> Result<Vec<(u8, Hex<32>)>, Failure> {
+    let value = |pcr: &u8| evidence.pcrs.get(usize::from(*pcr)).map(|value| (*pcr, *value));
+    let selected: Vec<_> = evidence.quote.pcrs_selected.iter().filter_map(value).collect();
+    let values: Vec<u8> = selected.iter().flat_map(|(_, value)| value.0).collect();
+    let seen = digest(&SHA256, &values);
+    if seen.as_ref() == evidence.quote.tpm_pcr_digest.0 {
+        return Ok(selected);
+    }
+    let wanted = evidence.quote.tpm_pcr_digest.to_string();
+    Err(Failure::PcrDigest { seen: hex::encode(seen), wanted })
+}

@@ -1,0 +1,102 @@
+//! What vendors publish about a platform, and which of it a piece of evidence needs. Fetching is somebody else's
+//! business: this room never opens a socket.
+
+use serde::{Deserialize, Serialize};
+
+use crate::azure::Hardware;
+use crate::bytes::Hex;
+use crate::dcap::{Body, IntelCollateral, PckAuthority, PckExtensions, Quote};
+use crate::error::{Failure, PCK_CHAIN};
+use crate::evidence::Evidence;
+use crate::nvidia::NvidiaCollateral;
+use crate::snp::{AmdCollateral, Product, Report, SigningKey, SnpTcb};
+use crate::x509::certificates_of_pem;
+
+/// Collateral for one piece of evidence. In JSON, bytes are hexadecimal; this is also the form of a bundle.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Collateral {
+    /// For SGX and TDX.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intel: Option<IntelCollateral>,
+    /// For SNP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amd: Option<AmdCollateral>,
+    /// For NVIDIA devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nvidia: Option<NvidiaCollateral>,
+}
+
+/// Which collateral a piece of evidence needs, by what it says of itself: enough to ask for it, not to believe it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+#[serde(tag = "vendor", rename_all = "lowercase")]
+pub enum Needs {
+    /// From Intel's PCS or a PCCS.
+    Intel {
+        /// Whether the TCB Info and QE identity of TDX are wanted, rather than those of SGX.
+        tdx: bool,
+        /// The kind of platform.
+        fmspc: Hex<6>,
+        /// Whose revocation list.
+        ca: PckAuthority,
+    },
+    /// From AMD's KDS.
+    Amd {
+        /// The product line, if the report says (from version 3 on); else it must be known otherwise.
+        product: Option<Product>,
+        /// The chip, for a VCEK; zeros if the report hides it.
+        chip_id: Hex<64>,
+        /// The TCB that the key was derived for, by the layout of the product line (Milan's, if that is unknown).
+        reported_tcb: SnpTcb,
+        /// Which key signed: a VLEK is handed out by the cloud provider.
+        signing_key: SigningKey,
+        /// Whether the evidence carries the key's certificate, so that only its issuers are wanted.
+        has_certificate: bool,
+    },
+    /// The device's certificates, which the device has.
+    Nvidia {
+        /// Whether the evidence carries them already.
+        has_certificates: bool,
+    },
+}
+
+/// Tells which collateral `evidence` needs.
+///
+/// # Errors
+/// If it cannot be read, or has no PCK certificate chain inside.
+pub fn needs(evidence: &[u8]) -> Result<Needs, Failure> {
+    match Evidence::parse(evidence)? {
+        Evidence::Intel(quote) => intel(&quote),
+        Evidence::Snp(report) => Ok(amd(&report, false)),
+        Evidence::Azure(azure) => match &azure.hardware {
+            Hardware::Snp { report, .. } => Ok(amd(report, true)),
+            Hardware::Tdx(quote) => intel(quote),
+        },
+        Evidence::Nvidia(nvidia) => Ok(Needs::Nvidia { has_certificates: nvidia.chain.is_some() }),
+    }
+}
+
+fn intel(quote: &Quote) -> Result<Needs, Failure> {
+    let platform = claimed_platform(quote)?;
+    Ok(Needs::Intel { tdx: matches!(quote.body, Body::Tdx(_)), fmspc: platform.fmspc, ca: platform.pck_ca })
+}
+
+/// What the leaf of the quote's chain says, before anybody followed the chain.
+pub(crate) fn claimed_platform(quote: &Quote) -> Result<PckExtensions, Failure> {
+    let fault = |why: String| Failure::Chain { chain: PCK_CHAIN, why };
+    let certificates =
+        certificates_of_pem(PCK_CHAIN, quote.pck_chain()?).map_err(|error| fault(error.to_string()))?;
+    let leaf = certificates.first().ok_or_else(|| fault("it is empty".to_owned()))?;
+    PckExtensions::of(leaf)
+}
+
+fn amd(report: &Report, has_certificate: bool) -> Needs {
+    let product = report.fields.product();
+    Needs::Amd {
+        product,
+        chip_id: report.fields.chip_id,
+        reported_tcb: SnpTcb::of(report.fields.reported_tcb, product.unwrap_or(Product::Milan)),
+        signing_key: report.fields.signing_key,
+        has_certificate,
+    }
+}

@@ -1,0 +1,47 @@
+//! Certificate chains as text (RFC 7468). Between the certificates only white space may stand, and one NUL at the end
+//! as Intel's libraries write it: anything else would be bytes that no signature covers.
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::Certificate;
+use crate::error::Malformed;
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// No vendor's chain is longer; a stranger's is not worth the work.
+const AT_MOST: usize = 8;
+
+/// The certificates of `text`, in its order, at least one.
+pub(crate) fn certificates(of: &'static str, text: &[u8]) -> Result<Vec<Certificate>, Malformed> {
+    let text = std::str::from_utf8(text).map_err(|error| Malformed::encoding(of, error))?;
+    let blocks: Vec<_> = blocks(text.strip_suffix('\0').unwrap_or(text))
+        .ok_or_else(|| Malformed::encoding(of, "not a list of certificates in PEM and nothing else"))?;
+    if blocks.is_empty() || blocks.len() > AT_MOST {
+        return Err(Malformed::encoding(of, format!("{} certificates, wanted 1 to {AT_MOST}", blocks.len())));
+    }
+    blocks.into_iter().map(|block| certificate(of, block)).collect()
+}
+
+fn blocks(mut text: &str) -> Option<Vec<&str>> {
+    let mut blocks = Vec::new();
+    loop {
+        text = text.trim_ascii_start();
+        if text.is_empty() {
+            return Some(blocks);
+        }
+        if !text.starts_with(BEGIN) {
+            return None;
+        }
+        let (block, rest) = text.split_at(text.find(END)? + END.len());
+        blocks.push(block);
+        text = rest;
+    }
+}
+
+fn certificate(of: &'static str, block: &str) -> Result<Certificate, Malformed> {
+    let der = CertificateDer::from_pem_slice(block.as_bytes())
+        .map_err(|error| Malformed::encoding(of, format!("{error:?}")))?;
+    Certificate::from_der(&der)
+}
