@@ -103,7 +103,9 @@ fn memory(server: &Server) -> anyhow::Result<f64> {
 
 /// Connections of an activated marble, which raises its counters over all of them at the same time.
 struct Writers {
-    sessions: Arc<[Mutex<Session>]>,
+    client: HttpClient,
+    tls: Arc<ClientConfig>,
+    number: u16,
     highest: AtomicU64,
 }
 
@@ -111,16 +113,22 @@ impl Writers {
     async fn log_in(bench: &Bench, server: &Server, client: &HttpClient) -> anyhow::Result<Self> {
         let given = activation::parameters(server.address, &bench.identities[0], "web").await?;
         let tls = Arc::new(marble(&given.env)?);
+        let number = bench.arguments.in_flight;
+        Ok(Self { client: client.clone(), tls, number, highest: AtomicU64::new(1) })
+    }
+
+    /// New ones each time: a Coordinator closes connections on which nothing moves.
+    async fn sessions(&self) -> anyhow::Result<Arc<[Mutex<Session>]>> {
         let mut sessions = Vec::new();
-        for _ in 0..bench.arguments.in_flight {
-            sessions.push(Mutex::new(client.session(&tls).await?));
+        for _ in 0..self.number {
+            sessions.push(Mutex::new(self.client.session(&self.tls).await?));
         }
-        Ok(Self { sessions: sessions.into(), highest: AtomicU64::new(1) })
+        Ok(sessions.into())
     }
 
     /// Raises counter after counter of so many, each call higher than all before.
     async fn raise(&self, until: Until, counters: u64) -> anyhow::Result<Round> {
-        let sessions = Arc::clone(&self.sessions);
+        let sessions = self.sessions().await?;
         // Higher than all that was raised before: a counter that does not rise is not written.
         let value = self.highest.fetch_add(STEP, Ordering::Relaxed);
         let outcome = generate_calls(sessions.len(), until, move |worker, number| {
