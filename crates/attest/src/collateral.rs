@@ -1,15 +1,19 @@
 //! What vendors publish about a platform, and which of it a piece of evidence needs. Fetching is somebody else's
 //! business: this room never opens a socket.
 
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
 use crate::azure::Hardware;
 use crate::bytes::Hex;
-use crate::dcap::{Body, IntelCollateral, PckAuthority, PckExtensions, Quote};
+use crate::dcap::{self, Body, IntelCollateral, PckAuthority, PckExtensions, Quote};
 use crate::error::{Failure, PCK_CHAIN};
 use crate::evidence::Evidence;
 use crate::nvidia::NvidiaCollateral;
-use crate::snp::{AmdCollateral, Product, Report, SigningKey, SnpTcb};
+use crate::roots::Roots;
+use crate::snp::{self, AmdCollateral, Product, Report, SigningKey, SnpTcb};
 use crate::x509::certificates_of_pem;
 
 /// Collateral for one piece of evidence. In JSON, bytes are hexadecimal; this is also the form of a bundle.
@@ -27,7 +31,7 @@ pub struct Collateral {
 }
 
 /// Which collateral a piece of evidence needs, by what it says of itself: enough to ask for it, not to believe it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 #[serde(tag = "vendor", rename_all = "lowercase")]
 pub enum Needs {
@@ -58,6 +62,43 @@ pub enum Needs {
         /// Whether the evidence carries them already.
         has_certificates: bool,
     },
+}
+
+/// Until when collateral counts, and when its parts were signed: what can be said of it before there is evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validity {
+    /// The second since 1970 from which all of it is valid: the latest time that somebody signed.
+    pub from: u64,
+    /// The last second since 1970 at which all of it is valid.
+    pub until: u64,
+    /// When each part that is published anew was signed, in seconds since 1970, by the part's name. Older parts than
+    /// those that were seen before must not be taken (T18).
+    pub issued: BTreeMap<&'static str, u64>,
+}
+
+impl Collateral {
+    /// Holds all that can be held against it before there is evidence: that it is what `needs` asks for, that every
+    /// signature leads to one of `roots`, that nothing in it is revoked, and that it is valid at `now`.
+    ///
+    /// Evidence still has to be verified with it: this says only that it is worth keeping. Stricter than verification in
+    /// one point: AMD's revocation list must be there.
+    ///
+    /// # Errors
+    /// The first check that did not hold. Collateral of NVIDIA comes from the device and is never worth keeping.
+    pub fn validity(&self, needs: &Needs, roots: &Roots, now: SystemTime) -> Result<Validity, Failure> {
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        match needs {
+            Needs::Intel { .. } => {
+                let intel = self.intel.as_ref().ok_or(Failure::MissingCollateral("Intel collateral"))?;
+                dcap::validity(intel, needs, roots, now)
+            }
+            Needs::Amd { .. } => {
+                let amd = self.amd.as_ref().ok_or(Failure::MissingCollateral("the AMD certificate chain"))?;
+                snp::validity(amd, needs, roots, now)
+            }
+            Needs::Nvidia { .. } => Err(Failure::MissingCollateral("the device's own certificate chain")),
+        }
+    }
 }
 
 /// Tells which collateral `evidence` needs.

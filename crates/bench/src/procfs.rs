@@ -43,6 +43,15 @@ impl CpuTime {
     }
 }
 
+/// Whether a thread of the process runs or would if a CPU were free: on a busy machine one that uses none may want some.
+pub(crate) fn wants_cpu(pid: u32) -> anyhow::Result<bool> {
+    let path = format!("/proc/{pid}/task");
+    let threads = fs::read_dir(&path).with_context(|| format!("read {path}"))?;
+    // One that ended meanwhile wants nothing.
+    let mut stats = threads.filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    Ok(stats.any(|stat| runnable(&stat)))
+}
+
 /// Memory of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Memory {
@@ -83,6 +92,11 @@ fn ticks(stat: &str) -> Option<u64> {
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     Some(field(14)? + field(15)?)
+}
+
+/// Field 3.
+fn runnable(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('R'))
 }
 
 fn threads(pid: u32) -> Option<BTreeMap<u32, u64>> {
@@ -136,6 +150,7 @@ mod tests {
     fn a_name_with_parentheses_does_not_shift_fields() {
         let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194560 100 0 0 0 21 13 0 0 20 0 4 0 99";
         assert_eq!(ticks(stat), Some(34));
+        assert!(!runnable(stat) && runnable("7 (a) S) R 1 7"));
     }
 
     #[test]
@@ -150,5 +165,6 @@ mod tests {
         assert!(Memory::of(pid).unwrap().resident_mb > 0.5);
         let earlier = CpuTime::of(pid).unwrap();
         assert!(CpuTime::of(pid).unwrap().since(&earlier) < Duration::from_secs(60));
+        assert!(wants_cpu(pid).unwrap(), "it runs this test");
     }
 }

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use marblerun_api::tls::AnyServer;
+use rustls::client::danger::HandshakeSignatureValid;
 use rustls::client::{ClientConfig, Resumption};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
 
@@ -37,10 +38,11 @@ pub(crate) fn marble(
     key_exchange: KeyExchange,
 ) -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider(key_exchange));
-    let mut config = ClientConfig::builder_with_provider(provider.clone())
+    let verifier = Arc::new(AnyServer::new(&provider));
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyPeer(provider)))
+        .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(vec![certificate], key)?;
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"h2".to_vec()];
@@ -50,10 +52,11 @@ pub(crate) fn marble(
 /// A user's side without a certificate, HTTP/1.1.
 pub(crate) fn user() -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider(KeyExchange::X25519));
-    let mut config = ClientConfig::builder_with_provider(provider.clone())
+    let verifier = Arc::new(AnyServer::new(&provider));
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyPeer(provider)))
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
@@ -65,10 +68,11 @@ pub(crate) fn logged_in(
     key: PrivateKeyDer<'static>,
 ) -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider(KeyExchange::X25519));
-    let mut config = ClientConfig::builder_with_provider(provider.clone())
+    let verifier = Arc::new(AnyServer::new(&provider));
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyPeer(provider)))
+        .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(chain, key)?;
     config.resumption = Resumption::disabled();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -82,77 +86,21 @@ pub(crate) fn floor(
 ) -> Result<ServerConfig, Error> {
     let mut provider = provider(KeyExchange::X25519);
     provider.kx_groups.push(aws_lc_rs::kx_group::X25519MLKEM768);
-    let provider = Arc::new(provider);
-    let mut config = ServerConfig::builder_with_provider(provider.clone())
+    let verifier = Arc::new(AnyClient(provider.signature_verification_algorithms));
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(Arc::new(AnyPeer(provider)))
+        .with_client_cert_verifier(verifier)
         .with_single_cert(vec![certificate], key)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.send_tls13_tickets = 0;
     Ok(config)
 }
 
-/// Accepts every certificate whose key signed the handshake.
+/// Accepts every client certificate whose key signed the handshake.
 #[derive(Debug)]
-struct AnyPeer(Arc<CryptoProvider>);
+struct AnyClient(WebPkiSupportedAlgorithms);
 
-impl AnyPeer {
-    fn check(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    /// Only TLS 1.3 is offered, so nothing can ask for this.
-    fn refuse_tls12() -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not offered".into()))
-    }
-
-    fn schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-impl ServerCertVerifier for AnyPeer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Self::refuse_tls12()
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.check(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes()
-    }
-}
-
-impl ClientCertVerifier for AnyPeer {
+impl ClientCertVerifier for AnyClient {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -172,7 +120,8 @@ impl ClientCertVerifier for AnyPeer {
         _: &CertificateDer<'_>,
         _: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        Self::refuse_tls12()
+        // Only TLS 1.3 is offered, so nothing can ask for this.
+        Err(Error::General("TLS 1.2 is not offered".into()))
     }
 
     fn verify_tls13_signature(
@@ -181,10 +130,10 @@ impl ClientCertVerifier for AnyPeer {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.check(message, certificate, signed)
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.schemes()
+        self.0.supported_schemes()
     }
 }

@@ -84,6 +84,12 @@ impl Document {
         })
     }
 
+    /// A document that a Coordinator gave: JSON, byte for byte.
+    #[must_use]
+    pub fn of_json(json: Vec<u8>) -> Self {
+        Self { json, yaml: None }
+    }
+
     /// The bytes that are sent and hashed.
     #[must_use]
     pub fn json(&self) -> &[u8] {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
 use marblerun_attest::log::LogError;
+use marblerun_tee::TeeError;
+use marblerun_tee::emulated::EmulatorError;
 
 use crate::document::DocumentError;
 
@@ -61,6 +63,14 @@ pub enum Failure {
     /// Its history contradicts what it signed before.
     #[error("{0}")]
     LogAlarm(String),
+    /// The PKCS#11 token. Never says what is secret: neither PIN nor key.
+    #[error("the PKCS#11 token of {name}: {reason}")]
+    Token {
+        /// The configuration file.
+        name: String,
+        /// What was tried and what the module said.
+        reason: String,
+    },
     /// What the Coordinator holds is not what was expected.
     #[error("the Coordinator has another manifest: expected {expected}, found {found}")]
     OtherManifest {
@@ -69,9 +79,18 @@ pub enum Failure {
         /// Hex SHA-256 of what it holds.
         found: String,
     },
+    /// There is no update to look at.
+    #[error("no update is in progress")]
+    NoPendingUpdate,
     /// An answer that contradicts itself.
     #[error("the Coordinator's answer contradicts itself: {0}")]
     Contradiction(String),
+    /// The software TEE.
+    #[error("emulator: {0}")]
+    Emulator(#[from] EmulatorError),
+    /// The TEE that this program runs in.
+    #[error(transparent)]
+    Tee(#[from] TeeError),
     /// An argument that cannot be meant.
     #[error("{0}")]
     Argument(String),

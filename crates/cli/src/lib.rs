@@ -15,6 +15,7 @@ pub mod file;
 mod flags;
 pub mod places;
 mod recovery_key;
+mod token;
 mod trust;
 pub mod yaml;
 

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use marblerun_attest::{RefusingVerifier, SimulationVerifier, Verifier};
+use marblerun_attest::Roots;
+use marblerun_collateral::{self as collateral, Options};
 use marblerun_core::keys::{FreshKeys, KeySource};
 use marblerun_core::pki::Pki;
 use marblerun_core::{Phase, Prepared, Recovery, State};
@@ -17,6 +18,7 @@ use marblerun_tee::Tee;
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::admissions::Admissions;
+use crate::attestation::{Attestation, Mode};
 use crate::config::Config;
 use crate::events::Events;
 use crate::grpc::MarbleApi;
@@ -50,7 +52,7 @@ impl App {
     /// # Errors
     /// What is wrong with the machine, the state, an address or the startup manifest, and what to do.
     pub async fn build(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<Self> {
-        let tee: Arc<dyn Tee> = marblerun_tee::detect(config.simulation)?.into();
+        let tee: Arc<dyn Tee> = marblerun_tee::detect_in(Path::new("/"), &config.tee)?.into();
         let keys = Arc::new(PooledKeys::start(FreshKeys)?);
         let (ledger, state) = open(&config, &tee, &keys, clock())?;
         let presented = Presented::new(state.pki())?;
@@ -61,7 +63,7 @@ impl App {
         let coordinator = Coordinator::new(Parts {
             published,
             writer,
-            verifier: verifier(&*tee),
+            attestation: attestation(&config, &*tee, clock())?,
             tee,
             keys,
             presented,
@@ -146,13 +148,20 @@ impl App {
     }
 }
 
-/// Evidence is ignored in explicit simulation only; anywhere else every marble is refused until real evidence is
-/// verified.
-fn verifier(tee: &dyn Tee) -> Arc<dyn Verifier> {
-    match tee.origin() {
-        "simulation" => Arc::new(SimulationVerifier),
-        _ => Arc::new(RefusingVerifier),
+/// Evidence is ignored in explicit simulation only. Collateral is kept beside the sealed state: all of it is signed, and
+/// nothing that does not verify counts.
+fn attestation(config: &Config, tee: &dyn Tee, now: SystemTime) -> anyhow::Result<Attestation> {
+    let mode = match tee.origin() {
+        "simulation" => Mode::Simulation,
+        _ => Mode::Evidence,
+    };
+    let mut options = Options::new(Roots::of_hardware_vendors()?);
+    options.folder = (mode == Mode::Evidence).then(|| config.seal_dir.join("collateral"));
+    let collateral = collateral::Service::new(config.collateral.clone(), options)?;
+    for refused in collateral.load(now).context("the collateral that was kept")? {
+        tracing::info!(why = %refused.error, "collateral that was kept does not count any more");
     }
+    Ok(Attestation::new(mode, collateral))
 }
 
 fn open(

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
+use marblerun_collateral::{Choice, CollateralError, Sources};
+use marblerun_tee::Wish;
 
 /// The MarbleRun Coordinator: holds one manifest, admits marbles that prove what they are, and gives them their
 /// certificates, secrets and parameters.
@@ -47,6 +49,15 @@ pub struct Flags {
     /// Run without a TEE: nothing is protected, no evidence is checked [env: OE_SIMULATION]
     #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1")]
     pub simulation: Option<String>,
+    /// Run in the software TEE behind this socket, which protects nothing [env: EDG_EMULATOR]
+    #[arg(long, value_name = "SOCKET")]
+    pub emulator: Option<String>,
+    /// PCCS that has Intel's collateral [env: EDG_PCCS_URL] [default: as in /etc/sgx_default_qcnl.conf, else Intel's PCS]
+    #[arg(long, value_name = "URL")]
+    pub pccs_url: Option<String>,
+    /// Key distribution service that has AMD's collateral [env: EDG_KDS_URL] [default: AMD's]
+    #[arg(long, value_name = "URL")]
+    pub kds_url: Option<String>,
     /// Several Coordinators share one state [env: EDG_DISTRIBUTED_COORDINATOR]
     #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1")]
     pub distributed_coordinator: Option<String>,
@@ -83,8 +94,10 @@ pub struct Config {
     pub startup_manifest: Option<PathBuf>,
     /// How to log.
     pub log: LogConfig,
-    /// Run without a TEE.
-    pub simulation: bool,
+    /// Whether to run in a TEE, and in which.
+    pub tee: Wish,
+    /// Where collateral is fetched.
+    pub collateral: Sources,
 }
 
 /// How to log.
@@ -116,7 +129,12 @@ impl Config {
     ///
     /// # Errors
     /// Names the setting, what was seen and what is expected.
-    pub fn parse(flags: &Flags, environment: &Environment, folder: &Path) -> Result<Self, ConfigError> {
+    pub fn parse(
+        flags: &Flags,
+        environment: &Environment,
+        folder: &Path,
+        qcnl: Option<&str>,
+    ) -> Result<Self, ConfigError> {
         let settings = Settings { environment };
         settings.refuse_distributed(flags)?;
         let names =
@@ -144,7 +162,8 @@ impl Config {
                 json: settings.log_format(&flags.log_format)?,
                 http_errors: settings.level(&flags.http_error_log_level)?,
             },
-            simulation: settings.switch(&flags.simulation, "OE_SIMULATION")?,
+            tee: settings.tee(flags)?,
+            collateral: settings.collateral(flags, qcnl)?,
         })
     }
 }
@@ -166,6 +185,32 @@ impl Settings<'_> {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
             Some(other) => Err(ConfigError { name, reason: format!("{other:?} is neither 0 nor 1") }),
+        }
+    }
+
+    fn collateral(&self, flags: &Flags, qcnl: Option<&str>) -> Result<Sources, ConfigError> {
+        let choice = Choice {
+            pccs_flag: flags.pccs_url.as_deref(),
+            pccs_environment: self.environment.get("EDG_PCCS_URL").map(String::as_str),
+            qcnl,
+            kds_flag: flags.kds_url.as_deref(),
+            kds_environment: self.environment.get("EDG_KDS_URL").map(String::as_str),
+        };
+        let wrong = |error: CollateralError| ConfigError { name: "EDG_PCCS_URL", reason: error.to_string() };
+        Sources::choose(&choice).map(|chosen| chosen.sources).map_err(wrong)
+    }
+
+    fn tee(&self, flags: &Flags) -> Result<Wish, ConfigError> {
+        let simulation = self.switch(&flags.simulation, "OE_SIMULATION")?;
+        match (simulation, self.text(&flags.emulator, "EDG_EMULATOR")) {
+            (false, None) => Ok(Wish::Hardware),
+            (true, None) => Ok(Wish::Simulation),
+            (false, Some(socket)) => Ok(Wish::Emulator { socket: socket.into(), starts: Vec::new() }),
+            (true, Some(_)) => {
+                let reason =
+                    "the software TEE and OE_SIMULATION exclude each other; unset one of them".into();
+                Err(ConfigError { name: "EDG_EMULATOR", reason })
+            }
         }
     }
 
@@ -247,7 +292,7 @@ mod tests {
 
     fn parse(environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
         let environment = environment.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Config::parse(&Flags::default(), &environment, Path::new("/srv"))
+        Config::parse(&Flags::default(), &environment, Path::new("/srv"), None)
     }
 
     #[test]
@@ -258,7 +303,7 @@ mod tests {
         assert_eq!(config.prometheus, None);
         assert_eq!(config.dns_names, ["localhost"]);
         assert_eq!(config.seal_dir, Path::new("/srv/marblerun-coordinator-data"));
-        assert!(!config.simulation && !config.log.debug && !config.log.json);
+        assert!(config.tee == Wish::Hardware && !config.log.debug && !config.log.json);
     }
 
     #[test]
@@ -272,8 +317,18 @@ mod tests {
     fn flags_win() {
         let flags = Flags { mesh_addr: Some("127.0.0.1:7".into()), ..Flags::default() };
         let environment = [("EDG_COORDINATOR_MESH_ADDR".to_owned(), ":8".to_owned())].into();
-        let config = Config::parse(&flags, &environment, Path::new("/")).unwrap();
+        let config = Config::parse(&flags, &environment, Path::new("/"), None).unwrap();
         assert_eq!(config.mesh.to_string(), "127.0.0.1:7");
+    }
+
+    #[test]
+    fn less_than_hardware_is_one_wish_of_two() {
+        let wish = |environment: &[(&str, &str)]| parse(environment).map(|config| config.tee);
+        assert_eq!(wish(&[("OE_SIMULATION", "1")]), Ok(Wish::Simulation));
+        let emulator = Wish::Emulator { socket: "/tee/default.sock".into(), starts: Vec::new() };
+        assert_eq!(wish(&[("EDG_EMULATOR", "/tee/default.sock")]), Ok(emulator));
+        let both = [("EDG_EMULATOR", "/tee/default.sock"), ("OE_SIMULATION", "1")];
+        assert_eq!(wish(&both).unwrap_err().name, "EDG_EMULATOR");
     }
 
     #[test]

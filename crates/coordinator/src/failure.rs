@@ -68,6 +68,7 @@ impl Failure {
                 | Refusal::NotAllowed { .. }
                 | Refusal::MayNotUpdate { .. }
                 | Refusal::MayNotRaise { .. } => StatusCode::FORBIDDEN,
+                Refusal::Collateral(_) => StatusCode::SERVICE_UNAVAILABLE,
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             },
@@ -88,6 +89,7 @@ impl Failure {
                 | Refusal::DnsName { .. } => Code::PermissionDenied,
                 Refusal::Uuid(_) | Refusal::Request(_) => Code::InvalidArgument,
                 Refusal::Superseded => Code::Aborted,
+                Refusal::Collateral(_) => Code::Unavailable,
                 // Somebody has to act first, by uploading a secret for instance; trying again later is right.
                 Refusal::Value { .. } | Refusal::Parameter { .. } => Code::FailedPrecondition,
                 _ => Code::Internal,

@@ -5,6 +5,7 @@
 
 mod admissions;
 pub mod app;
+pub mod attestation;
 pub mod config;
 mod connections;
 mod events;
@@ -20,6 +21,7 @@ mod observe;
 mod quote;
 mod recovery;
 pub mod service;
+mod slow;
 mod spki;
 mod tls;
 mod traffic;

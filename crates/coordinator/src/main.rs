@@ -7,6 +7,7 @@ use clap::Parser as _;
 use marblerun_coordinator::app::App;
 use marblerun_coordinator::config::{Config, Flags};
 use marblerun_coordinator::logging;
+use marblerun_tee::Wish;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -21,7 +22,8 @@ fn main() -> ExitCode {
         std::process::exit(i32::from(error.use_stderr()));
     });
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
-    match Config::parse(&flags, &environment, &folder)
+    let qcnl = std::fs::read_to_string(QCNL).ok();
+    match Config::parse(&flags, &environment, &folder, qcnl.as_deref())
         .map_err(Into::into)
         .and_then(|c| run(c, SystemTime::now))
     {
@@ -30,13 +32,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Where Intel's libraries are told which PCCS to ask; also ours, if nothing else is said.
+const QCNL: &str = "/etc/sgx_default_qcnl.conf";
+
 fn run(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<()> {
     logging::install(&config.log);
-    if config.simulation {
-        tracing::warn!(
-            "SIMULATION: no TEE, no evidence, the state key lies unsealed on disk; for development only"
-        );
-    }
+    warn_of_less(&config.tee);
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         let stop = stop_signal()?;
@@ -45,6 +46,18 @@ fn run(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<()> {
     // Keys that are still being made for callers who left are not waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
+}
+
+fn warn_of_less(wish: &Wish) {
+    match wish {
+        Wish::Hardware => {}
+        Wish::Simulation => tracing::warn!(
+            "SIMULATION: no TEE, no evidence, the state key lies unsealed on disk; for development only"
+        ),
+        Wish::Emulator { .. } => tracing::warn!(
+            "SOFTWARE TEE: its evidence counts where its root is named, and nothing is protected; for development only"
+        ),
+    }
 }
 
 /// On one core a second thread would only be in the way of the first.

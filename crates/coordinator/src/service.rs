@@ -4,31 +4,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use marblerun_attest::{Binding, Verifier};
+use marblerun_attest::{Binding, Verified};
 use marblerun_core::activation::{self, Admission, Request};
-use marblerun_core::keys::KeyKind;
 use marblerun_core::secrets::Upload;
 use marblerun_core::{
     ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, milliseconds, prepare,
     upload_secrets,
 };
-use marblerun_manifest::{Marble, Parameter};
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use crate::admissions::Admissions;
+use crate::attestation::Attestation;
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::key_pool::PooledKeys;
 use crate::metrics::{Metrics, UNKNOWN_TYPE};
 use crate::recovery::Ephemeral;
+use crate::slow::{is_slow, kinds_to_keep_ready};
 use crate::tls::{PeerCertificate, Presented};
 use crate::update::Names;
 use crate::wanted::{Caller, WhileWanted};
 use crate::writer::{CommitError, Published, Writer};
 
-/// Keys kept ready for every kind of RSA key that a marble type uses.
-const POOL_RSA: usize = 64;
 /// How often an activation is made again because the deployment changed under it.
 const RETRIES: usize = 3;
 
@@ -42,8 +40,8 @@ pub struct Parts {
     pub published: Arc<Published>,
     /// The way to change it.
     pub writer: Writer,
-    /// Judges marbles' evidence.
-    pub verifier: Arc<dyn Verifier>,
+    /// Judges evidence.
+    pub attestation: Attestation,
     /// Issues our own evidence.
     pub tee: Arc<dyn Tee>,
     /// Makes keys.
@@ -101,6 +99,11 @@ impl Coordinator {
         &self.0.admissions
     }
 
+    /// Judges evidence.
+    pub(crate) fn attestation(&self) -> &Attestation {
+        &self.0.attestation
+    }
+
     /// The key for recovery secrets on their way.
     pub(crate) fn ephemeral(&self) -> &Ephemeral {
         &self.0.ephemeral
@@ -131,6 +134,9 @@ impl Coordinator {
         let phase = self.state().phase();
         let remark = match self.0.tee.origin() {
             "simulation" => " WARNING: the Coordinator runs in simulation mode; nothing is protected.",
+            software if software.starts_with("emulated-") => {
+                " WARNING: the Coordinator runs in a software TEE; nothing is protected."
+            }
             _ => "",
         };
         (phase, format!("{}{remark}", phase.message()))
@@ -286,36 +292,43 @@ impl Coordinator {
         let state = self.state();
         let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
         let (_, marble) = activation::marble(deployment, &ask.marble_type)?;
+        let verified = self.verified(deployment, peer, ask).await?;
         if !is_slow(deployment, marble) {
-            return self.admit_now(deployment, peer, ask);
+            return self.admit_now(deployment, &verified, ask);
         }
         let permit = Arc::clone(&self.0.slow).acquire_owned().await.map_err(|_| Failure::panicked())?;
-        let (this, state, peer, ask) = (self.clone(), Arc::clone(&state), peer.clone(), ask.clone());
+        let (this, state, ask) = (self.clone(), Arc::clone(&state), ask.clone());
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
-            this.admit_now(deployment, &peer, &ask)
+            this.admit_now(deployment, &verified, &ask)
         });
         task.await.map_err(|_| Failure::panicked())?
+    }
+
+    /// That the marble is what it claims to be, and that its evidence is bound to the key of this very connection.
+    async fn verified(
+        &self,
+        deployment: &Deployment,
+        peer: &PeerCertificate,
+        ask: &Ask,
+    ) -> Result<Verified, Refusal> {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &peer.0);
+        let mut bound = [0; 32];
+        bound.copy_from_slice(digest.as_ref());
+        let binding = Binding::MarbleCertificate(bound);
+        self.0.attestation.verify(deployment, &ask.marble_type, &ask.evidence, &binding, self.now()).await
     }
 
     fn admit_now(
         &self,
         deployment: &Deployment,
-        peer: &PeerCertificate,
+        verified: &Verified,
         ask: &Ask,
     ) -> Result<Admission, Failure> {
-        let now = (self.0.clock)();
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &peer.0);
-        let mut bound = [0; 32];
-        bound.copy_from_slice(digest.as_ref());
-        let verified = self
-            .0
-            .verifier
-            .verify(&ask.evidence, &Binding::MarbleCertificate(bound), now)
-            .map_err(|error| Refusal::Evidence { marble_type: ask.marble_type.clone(), error })?;
+        let now = self.now();
         let request = Request { marble_type: &ask.marble_type, uuid: &ask.uuid, csr: &ask.csr };
-        Ok(activation::admit(deployment, &verified, request, &*self.0.keys, now)?)
+        Ok(activation::admit(deployment, verified, request, &*self.0.keys, now)?)
     }
 
     /// Effects of a new state: certificates on the listeners, the state metric, keys to keep ready.
@@ -328,7 +341,8 @@ impl Coordinator {
             self.0.ephemeral.end();
         }
         if let Some(deployment) = state.deployment() {
-            self.0.keys.want_only(&slow_kinds(deployment));
+            self.0.keys.want_only(&kinds_to_keep_ready(deployment));
+            self.0.attestation.follow(deployment, self.now());
         }
     }
 }
@@ -350,42 +364,6 @@ pub struct Ask {
 fn known_type<'a>(state: &State, marble_type: &'a str) -> &'a str {
     let known = state.deployment().is_some_and(|d| d.manifest.marbles.contains_key(marble_type));
     if known { marble_type } else { UNKNOWN_TYPE }
-}
-
-/// More templates or certificates than this in one activation, and it runs beside the async threads.
-const QUICK: usize = 8;
-
-/// Whether activating this type may take long: RSA keys, many certificates or templates, or any secret at all.
-fn is_slow(deployment: &Deployment, marble: &Marble) -> bool {
-    let used = marble.uses.secrets.iter().chain(&marble.uses.previous);
-    let secrets = || used.clone().filter_map(|name| deployment.manifest.secrets.get(name));
-    let certificates = secrets().filter(|secret| makes_key(secret)).count();
-    let parameters = marble.files.values().chain(marble.env.values()).chain(&marble.argv);
-    let templates = parameters.filter(|parameter| matches!(parameter, Parameter::Template(_))).count();
-    marble.uses.any || certificates > QUICK || templates > QUICK || secrets().any(makes_rsa)
-}
-
-/// Whether each activation makes a key pair for this secret.
-fn makes_key(secret: &marblerun_manifest::Secret) -> bool {
-    !secret.shared && !secret.user_defined && secret.kind.is_certificate()
-}
-
-fn makes_rsa(secret: &marblerun_manifest::Secret) -> bool {
-    makes_key(secret) && matches!(KeyKind::of(secret.kind), Some(KeyKind::Rsa(_)))
-}
-
-/// The kinds of RSA key that activations of this deployment need.
-fn slow_kinds(deployment: &Deployment) -> BTreeMap<KeyKind, usize> {
-    let manifest = &deployment.manifest;
-    let used = manifest.marbles.values().flat_map(|marble| {
-        let all = manifest.secrets.keys().filter(|_| marble.uses.any);
-        marble.uses.secrets.iter().chain(all)
-    });
-    used.filter_map(|name| manifest.secrets.get(name))
-        .filter(|secret| makes_rsa(secret))
-        .filter_map(|secret| KeyKind::of(secret.kind))
-        .map(|kind| (kind, POOL_RSA))
-        .collect()
 }
 
 /// At most 64 characters of a text from the wire.

@@ -50,6 +50,9 @@ pub enum Refusal {
         /// What is wrong.
         error: EvidenceError,
     },
+    /// What the vendor publishes about the platform cannot be had, so its evidence cannot be judged.
+    #[error("the evidence cannot be judged: {0}")]
+    Collateral(String),
     /// The UUID cannot be read.
     #[error("{0:?} is not a UUID; expected a text like 0d1e2f30-4152-4637-8a9b-acbdcedff001")]
     Uuid(String),

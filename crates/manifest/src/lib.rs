@@ -7,6 +7,7 @@
 //! This room never opens a file, a socket or a clock, and knows no other room.
 
 mod check;
+pub mod diff;
 mod finding;
 mod json;
 mod model;

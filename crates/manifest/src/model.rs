@@ -198,7 +198,7 @@ pub struct Marble {
 }
 
 /// The content of a file, a variable or an argument.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parameter {
     /// Bytes to hand over as they are.
     Literal(Vec<u8>),

@@ -9,9 +9,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use marblerun_tee::Wish;
+
 /// The variables that [`Config::from_variables`] reads.
-pub const VARIABLES: [&str; 7] =
-    [COORDINATOR_ADDR, MARBLE_TYPE, DNS_NAMES, UUID_FILE, WORKING_DIRECTORY, ACTIVATION_TIMEOUT, SIMULATION];
+pub const VARIABLES: [&str; 8] = [
+    COORDINATOR_ADDR,
+    MARBLE_TYPE,
+    DNS_NAMES,
+    UUID_FILE,
+    WORKING_DIRECTORY,
+    ACTIVATION_TIMEOUT,
+    SIMULATION,
+    EMULATOR,
+];
 
 const COORDINATOR_ADDR: &str = "EDG_MARBLE_COORDINATOR_ADDR";
 const MARBLE_TYPE: &str = "EDG_MARBLE_TYPE";
@@ -20,6 +30,7 @@ const UUID_FILE: &str = "EDG_MARBLE_UUID_FILE";
 const WORKING_DIRECTORY: &str = "EDG_CWD";
 const ACTIVATION_TIMEOUT: &str = "EDG_MARBLE_ACTIVATION_TIMEOUT";
 const SIMULATION: &str = "OE_SIMULATION";
+const EMULATOR: &str = "EDG_EMULATOR";
 
 const DEFAULT_COORDINATOR: &str = "localhost:2001";
 const DEFAULT_NAMES: &str = "localhost";
@@ -41,8 +52,8 @@ pub struct Config {
     pub uuid_file: PathBuf,
     /// How long to keep trying before giving up; zero tries once.
     pub timeout: Duration,
-    /// Whether to run without a TEE, explicitly asked for.
-    pub simulation: bool,
+    /// Whether to run in a TEE, and in which.
+    pub tee: Wish,
 }
 
 impl Config {
@@ -64,8 +75,17 @@ impl Config {
             names: Names::parse(value(DNS_NAMES).unwrap_or(DEFAULT_NAMES))?,
             uuid_file: folder.join(value(UUID_FILE).unwrap_or("uuid")),
             timeout: value(ACTIVATION_TIMEOUT).map_or(Ok(DEFAULT_TIMEOUT), timeout)?,
-            simulation: value(SIMULATION).map_or(Ok(false), simulation)?,
+            tee: tee(value(SIMULATION).map_or(Ok(false), simulation)?, value(EMULATOR))?,
         })
+    }
+}
+
+fn tee(simulation: bool, emulator: Option<&str>) -> Result<Wish, ConfigError> {
+    match (simulation, emulator) {
+        (false, None) => Ok(Wish::Hardware),
+        (true, None) => Ok(Wish::Simulation),
+        (false, Some(socket)) => Ok(Wish::Emulator { socket: socket.into(), starts: Vec::new() }),
+        (true, Some(_)) => Err(ConfigError::TwoWishes),
     }
 }
 
@@ -193,6 +213,9 @@ pub enum ConfigError {
     /// Neither 0 nor 1.
     #[error("{SIMULATION}: {0:?} is neither 0 nor 1; 1 runs without a TEE and protects nothing")]
     Simulation(String),
+    /// Both ways to run without hardware at once.
+    #[error("{EMULATOR} and {SIMULATION} exclude each other; unset one of them")]
+    TwoWishes,
 }
 
 #[cfg(test)]
@@ -212,7 +235,7 @@ mod tests {
         assert_eq!(config.names, Names { dns: vec!["localhost".into()], ips: loopback });
         assert_eq!(config.uuid_file, Path::new("/srv/uuid"));
         assert_eq!(config.timeout, Duration::from_secs(300));
-        assert!(!config.simulation);
+        assert_eq!(config.tee, Wish::Hardware);
     }
 
     #[test]
@@ -262,8 +285,12 @@ mod tests {
         assert_eq!(check(ACTIVATION_TIMEOUT, "90").unwrap().timeout, Duration::from_secs(90));
         assert_eq!(check(ACTIVATION_TIMEOUT, "1m 30s").unwrap().timeout, Duration::from_secs(90));
         assert_eq!(check(ACTIVATION_TIMEOUT, "soon"), Err(ConfigError::Timeout("soon".into())));
-        assert!(check(SIMULATION, "1").unwrap().simulation);
-        assert!(!check(SIMULATION, "0").unwrap().simulation);
+        assert_eq!(check(SIMULATION, "1").unwrap().tee, Wish::Simulation);
+        assert_eq!(check(SIMULATION, "0").unwrap().tee, Wish::Hardware);
+        let emulator = Wish::Emulator { socket: "tee.sock".into(), starts: Vec::new() };
+        assert_eq!(check(EMULATOR, "tee.sock").unwrap().tee, emulator);
+        let both = config(&[(MARBLE_TYPE, "web"), (SIMULATION, "1"), (EMULATOR, "tee.sock")]);
+        assert_eq!(both, Err(ConfigError::TwoWishes));
         assert_eq!(check(SIMULATION, "true"), Err(ConfigError::Simulation("true".into())));
         assert_eq!(config(&[]), Err(ConfigError::NoType));
     }

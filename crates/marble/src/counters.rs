@@ -29,7 +29,7 @@ impl Counters {
         let root = variable(COORDINATOR_ROOT_CA).ok_or(TlsError::Missing { name: COORDINATOR_ROOT_CA })?;
         let trust = Trust::Pinned(pem_certificates(root.as_bytes())?);
         let (certificates, key) = Credentials::from_variables(variable)?.into_parts();
-        let client = Client::new(Address::parse(address)?, trust, Some(Identity { certificates, key }))?;
+        let client = Client::new(Address::parse(address)?, trust, Some(Identity::new(certificates, key)))?;
         Ok(Self { client })
     }
 

@@ -1,12 +1,27 @@
 //! What this machine can do: issue evidence and protect a key.
 //!
-//! For now there is explicit simulation, and nothing else. A machine without a usable TEE is an error with a hint,
-//! never a silent simulation.
+//! SGX under Gramine, TDX and SEV-SNP under Linux, the software TEE ([`emulated`]) and explicit simulation. A machine
+//! without a usable TEE is an error with a hint, never a silent simulation; a TEE that does not work is an error, never
+//! another one.
 
+mod detect;
+pub mod emulated;
+mod gramine;
+mod sealed;
+mod tsm;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use detect::{Wish, detect_in};
+pub use gramine::Gramine;
+pub use tsm::Tsm;
+
 /// What to seal to; from the manifest's `Config.SealMode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum SealTo {
     /// Any later version of the same product.
     Product,
@@ -50,6 +65,30 @@ pub enum TeeError {
     /// Stored bytes are not what this TEE sealed.
     #[error("the sealed key was not made by this TEE: {0}")]
     NotOurs(String),
+    /// A TEE is there, and less was asked for.
+    #[error(
+        "this machine has a TEE ({origin}), and inside one neither simulation nor the emulator is allowed; take OE_SIMULATION and the emulator's socket out of the environment"
+    )]
+    Less {
+        /// What was found.
+        origin: &'static str,
+    },
+    /// The TEE has no key that only it can derive.
+    #[error(
+        "this TEE has no sealing key; a key has to come from elsewhere, such as a TPM or other Coordinators"
+    )]
+    NoSealingKey,
+    /// The TEE is there and refuses.
+    #[error("the TEE refuses: {0}")]
+    Refused(String),
+    /// The TEE, or what speaks for it, does not answer.
+    #[error("no TEE answers at {place}: {why}")]
+    Unreachable {
+        /// Where it was asked.
+        place: String,
+        /// What the system said.
+        why: String,
+    },
 }
 
 /// Explicit simulation: nothing is protected.
@@ -74,10 +113,10 @@ impl Tee for Simulation {
     }
 }
 
-/// The TEE of this machine: simulation if it was asked for, else what the hardware offers.
+/// The TEE of this machine, or simulation if it was asked for and there is none.
 ///
 /// # Errors
-/// [`TeeError::None`] if nothing usable is there.
+/// As [`detect_in`].
 pub fn detect(simulation: bool) -> Result<Box<dyn Tee>, TeeError> {
-    if simulation { Ok(Box::new(Simulation)) } else { Err(TeeError::None) }
+    detect_in(Path::new("/"), if simulation { &Wish::Simulation } else { &Wish::Hardware })
 }

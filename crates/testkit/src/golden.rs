@@ -1,5 +1,6 @@
 //! Where recorded answers lie, and how a test reports on them.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,7 +15,8 @@ pub fn folder(sub: &str) -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    say(&format!("SKIPPED: {} is not there", folder.display()));
+    // Past the capture of test output: what is skipped must be seen.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {} is not there", folder.display());
     None
 }
 

@@ -82,6 +82,14 @@ pub enum ClientError {
     },
 }
 
+impl ClientError {
+    /// Whether a request that changes something may have been carried out all the same.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        matches!(self, Self::Interrupted { .. } | Self::TimedOut { .. })
+    }
+}
+
 /// A server's text made fit for a terminal: no control characters but line breaks (an answer must not be able to
 /// move the cursor or hide what stood before), and not endless.
 #[must_use]

@@ -8,6 +8,7 @@ use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use x509_cert::der::Decode as _;
@@ -25,12 +26,29 @@ pub enum Trust {
     Anyone,
 }
 
-/// The client certificate (leaf first) and key of a user. It has no `Debug`: it holds a secret.
+/// The client certificate and key of a user. It has no `Debug`: it may hold a secret.
 pub struct Identity {
-    /// The certificate and, if there are any, those that signed it.
-    pub certificates: Vec<CertificateDer<'static>>,
-    /// The leaf's private key.
-    pub key: PrivateKeyDer<'static>,
+    certificates: Vec<CertificateDer<'static>>,
+    key: Key,
+}
+
+enum Key {
+    Der(PrivateKeyDer<'static>),
+    Elsewhere(Arc<dyn SigningKey>),
+}
+
+impl Identity {
+    /// A certificate (leaf first, then, if there are any, those that signed it) and the leaf's private key.
+    #[must_use]
+    pub fn new(certificates: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Self {
+        Self { certificates, key: Key::Der(key) }
+    }
+
+    /// The same with a key that is not in this process, as in a token.
+    #[must_use]
+    pub fn with_signer(certificates: Vec<CertificateDer<'static>>, key: Arc<dyn SigningKey>) -> Self {
+        Self { certificates, key: Key::Elsewhere(key) }
+    }
 }
 
 pub(super) fn config(trust: Trust, identity: Option<Identity>) -> Result<Arc<ClientConfig>, ClientError> {
@@ -46,9 +64,12 @@ pub(super) fn config(trust: Trust, identity: Option<Identity>) -> Result<Arc<Cli
         .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(Identity { certificates, key }) => {
+        Some(Identity { certificates, key: Key::Der(key) }) => {
             builder.with_client_auth_cert(certificates, key).map_err(setup)?
         }
+        Some(Identity { certificates, key: Key::Elsewhere(key) }) => builder.with_client_cert_resolver(
+            Arc::new(SingleCertAndKey::from(CertifiedKey::new(certificates, key))),
+        ),
     };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))

@@ -132,7 +132,7 @@ fn revocation(certificate: &Certificate) -> Failure {
     Failure::Revoked { chain: PCK_CHAIN, subject, serial }
 }
 
-fn check_fmspc(platform: &Hex<6>, collateral: &str) -> Result<(), Failure> {
+pub(super) fn check_fmspc(platform: &Hex<6>, collateral: &str) -> Result<(), Failure> {
     if collateral.eq_ignore_ascii_case(&platform.to_string()) {
         return Ok(());
     }

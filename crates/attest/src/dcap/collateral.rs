@@ -39,6 +39,9 @@ pub struct IntelCollateral {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Edition {
+    /// What it speaks about: `SGX` or `TDX`, `QE` or `TD_QE`.
+    #[serde(default)]
+    pub(super) id: String,
     pub(super) version: u64,
     pub(super) issue_date: String,
     pub(super) next_update: String,
@@ -59,10 +62,12 @@ impl IntelCollateral {
     }
 
     pub(super) fn tcb_edition(&self) -> Result<Edition, Failure> {
+        check_length("TCB Info", &self.tcb_info_signature)?;
         edition("TCB Info", &self.tcb_info, 3..=3)
     }
 
     pub(super) fn qe_edition(&self) -> Result<Edition, Failure> {
+        check_length("QE identity", &self.qe_identity_signature)?;
         edition("QE identity", &self.qe_identity, 2..=3)
     }
 
@@ -129,6 +134,16 @@ impl Edition {
 /// The intersection of two windows.
 pub(super) fn narrow(one: (u64, u64), other: (u64, u64)) -> (u64, u64) {
     (one.0.max(other.0), one.1.min(other.1))
+}
+
+/// r and s, 32 bytes each.
+fn check_length(part: &'static str, signature: &[u8]) -> Result<(), Failure> {
+    match signature.len() {
+        64 => Ok(()),
+        other => {
+            Err(Failure::Collateral { part, why: format!("its signature has {other} bytes, wanted 64") })
+        }
+    }
 }
 
 fn edition(

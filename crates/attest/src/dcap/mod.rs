@@ -11,6 +11,7 @@ mod provider;
 mod quote;
 mod refusal;
 mod tcb;
+mod validity;
 
 pub use collateral::IntelCollateral;
 pub use pck::{PckAuthority, PckExtensions};
@@ -18,3 +19,4 @@ pub use tcb::{ParseTcbStatusError, TcbStatus};
 
 pub(crate) use check::{Endorsement, check};
 pub(crate) use quote::{Body, Quote};
+pub(crate) use validity::validity;

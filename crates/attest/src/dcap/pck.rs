@@ -50,7 +50,7 @@ impl PckExtensions {
 }
 
 impl PckAuthority {
-    fn of_issuer(issuer: &str) -> Result<Self, Malformed> {
+    pub(super) fn of_issuer(issuer: &str) -> Result<Self, Malformed> {
         match () {
             () if issuer.contains("PCK Processor CA") => Ok(Self::Processor),
             () if issuer.contains("PCK Platform CA") => Ok(Self::Platform),

@@ -130,10 +130,12 @@ fn body(reader: &mut Reader<'_>, version: u16, tee: u32) -> Result<Body, Malform
     }
 }
 
+type ReadTd = fn(&mut Reader<'_>) -> Result<TdReport, Malformed>;
+
 /// Version 5 says type and size of its body.
 fn typed_body(reader: &mut Reader<'_>) -> Result<Body, Malformed> {
     let (kind, size) = (reader.u16()?, reader.u32()?);
-    let (length, read): (usize, fn(&mut Reader<'_>) -> Result<TdReport, Malformed>) = match kind {
+    let (length, read): (usize, ReadTd) = match kind {
         2 => (TdReport::LENGTH_10, TdReport::read_10),
         3 => (TdReport::LENGTH_15, TdReport::read_15),
         4 => (TdReport::LENGTH_15_EXTENDED, TdReport::read_15_extended),

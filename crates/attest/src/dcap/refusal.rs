@@ -1,5 +1,5 @@
-//! Names for what dcap-qvl refuses. Its errors are sentences, its version is pinned exactly, and a test reaches every
-//! row; a sentence that is not here is a refusal all the same.
+//! Names for what dcap-qvl refuses. Its errors are sentences and its version is pinned exactly, so that they are known; a
+//! sentence that is not here is a refusal all the same.
 
 use crate::error::Failure;
 
@@ -47,4 +47,46 @@ pub(super) fn is_for_attributes(sentence: &str) -> bool {
 pub(super) fn name(sentence: String) -> Failure {
     let name = NAMES.iter().find(|(part, _)| sentence.contains(part));
     name.map_or(Failure::Other as Name, |(_, name)| *name)(sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As dcap-qvl 0.7.1 writes them.
+    const SENTENCES: &[(&str, &str)] = &[
+        ("ISV enclave report signature is invalid", "quote_signature_invalid"),
+        ("TCB status is invalid: Revoked", "tcb_revoked"),
+        ("No matching TCB level found", "tcb_not_supported"),
+        (
+            "TDX module TCB level check: TDX module ISVSVN 1 is below minimum required from TDX module TCB levels",
+            "tcb_not_supported",
+        ),
+        (
+            "TDX module TCB level check: No TDX module identity with id TDX_07 found in TCB Info",
+            "tdx_module_invalid",
+        ),
+        (
+            "TDX module identity check: TDX module MRSIGNER mismatch: expected 00, got 01",
+            "tdx_module_invalid",
+        ),
+        ("Signature is invalid for qe_report in quote", "quoting_enclave_invalid"),
+        ("QE report hash mismatch", "quoting_enclave_invalid"),
+        ("QE ISVSVN 1 is below minimum required 5 from QE Identity", "quoting_enclave_invalid"),
+        ("TCBInfo expired", "collateral_invalid"),
+        ("Signature is invalid for tcb_info in quote_collateral", "collateral_invalid"),
+        ("SGX quote with non-SGX TCB info in the collateral", "collateral_invalid"),
+        ("QE Identity issue date is in the future", "collateral_invalid"),
+        ("Signature is invalid for qe_identity in quote_collateral", "collateral_invalid"),
+        ("Failed to verify certificate chain: UnknownIssuer", "collateral_invalid"),
+        ("Reserved bits in TD attributes are set", "verification_failed"),
+    ];
+
+    #[test]
+    fn each_sentence_has_its_name() {
+        for (sentence, code) in SENTENCES {
+            assert_eq!(name((*sentence).to_owned()).code(), *code, "{sentence}");
+            assert!(!is_for_attributes(sentence), "{sentence}");
+        }
+    }
 }

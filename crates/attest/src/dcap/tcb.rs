@@ -1,6 +1,6 @@
 //! Which TCB level a platform meets (Intel PCS API v4, "Get TCB Info"; Intel QVL for how statuses converge).
 //!
-//! dcap-qvl finds the same on its own, and both must agree ([`super::check`]). Ours is there for TDs whose attributes
+//! dcap-qvl finds the same on its own, and both must agree (`check.rs`). Ours is there for TDs whose attributes
 //! dcap-qvl refuses: the policy judges those, and wants to know the status first.
 
 use std::fmt;

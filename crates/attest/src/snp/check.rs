@@ -88,12 +88,12 @@ fn chain(vek: &[u8], collateral: &AmdCollateral, roots: &Roots, now: u64) -> Res
     })
 }
 
-fn fault(why: String) -> Failure {
+pub(super) fn fault(why: String) -> Failure {
     Failure::Chain { chain: VEK_CHAIN, why }
 }
 
 /// AMD's lists are signed by the root and name intermediates; a signing key that leaked is answered by a higher TCB.
-fn revocation_list(crl: &[u8], chain: &Chain, now: u64) -> Result<RevocationList, Failure> {
+pub(super) fn revocation_list(crl: &[u8], chain: &Chain, now: u64) -> Result<RevocationList, Failure> {
     let list = RevocationList::verified(crl, chain.root(), now)
         .map_err(|why| Failure::RevocationList { list: AMD_CRL, why })?;
     match chain.all().find(|certificate| list.revokes(certificate)) {

@@ -6,6 +6,7 @@ mod check;
 mod collateral;
 mod report;
 mod tcb;
+mod validity;
 mod vek;
 
 pub use collateral::AmdCollateral;
@@ -15,3 +16,4 @@ pub use vek::VekIdentity;
 
 pub(crate) use check::{Endorsement, check};
 pub(crate) use report::Report;
+pub(crate) use validity::validity;

@@ -1,6 +1,6 @@
 //! The attestation report, versions 2, 3 and 5 (1184 bytes), read and not checked.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::tcb::Product;
 use crate::bytes::{Hex, Reader};
@@ -81,7 +81,7 @@ pub struct SnpReport {
 }
 
 /// Which key signed a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SigningKey {
     /// Of the chip (Versioned Chip Endorsement Key).

@@ -84,12 +84,13 @@ impl VekIdentity {
         }
     }
 
-    /// A chip's key names the chip; a report that hides it (`mask_chip_key`) shows zeros.
+    /// A chip's key names the chip. A platform may be told to hide it in reports, which then show zeros; the signature
+    /// still is the chip's.
     fn check_chip(&self, report: &SnpReport) -> Result<(), Failure> {
         let seen = report.chip_id.to_string();
         match &self.hwid {
             None => Err(mismatch("signing key", "a VCEK".to_owned(), "no chip".to_owned())),
-            Some(_) if report.mask_chip_key && report.chip_id.is_zero() => Ok(()),
+            Some(_) if report.chip_id.is_zero() => Ok(()),
             Some(hwid) if is_chip(&report.chip_id, hwid) => Ok(()),
             Some(hwid) => Err(mismatch("chip ID", seen, hwid.clone())),
         }
@@ -104,7 +105,7 @@ impl VekIdentity {
 }
 
 /// Turin's identities have 8 bytes, and zeros follow in the report; others have 64.
-fn is_chip(chip_id: &Hex<64>, hwid: &str) -> bool {
+pub(super) fn is_chip(chip_id: &Hex<64>, hwid: &str) -> bool {
     let seen = chip_id.to_string();
     matches!(hwid.len(), 16 | 128)
         && seen.strip_prefix(hwid).is_some_and(|rest| rest.bytes().all(|digit| digit == b'0'))

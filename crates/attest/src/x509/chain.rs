@@ -31,12 +31,13 @@ impl Chain {
     ) -> Result<Self, ChainFault> {
         let root = trusted_root(&certificates, roots)?.clone();
         if certificates.len() > 1 && certificates.last().is_some_and(|last| last.is_same_authority(&root)) {
-            certificates.pop();
+            check_copy(certificates.pop(), &root)?;
         }
         let issuers = certificates.iter().skip(1).chain([&root]);
-        for (certificate, issuer) in certificates.iter().zip(issuers) {
+        for (below, (certificate, issuer)) in certificates.iter().zip(issuers).enumerate() {
             let fault = |fault| ChainFault::Link { subject: certificate.subject(), fault };
             certificate.check_issued_by(issuer).map_err(fault)?;
+            issuer.check_depth(below).map_err(fault)?;
             check_time(certificate, now)?;
         }
         check_time(&root, now)?;
@@ -85,6 +86,17 @@ fn trusted_root<'r>(
         issued.or(named.first()).copied()
     };
     found.ok_or_else(|| unknown(last.issuer()))
+}
+
+/// The copy of the root that a chain carries decides nothing; but one that is not the same must at least be signed, as
+/// all of a chain must. Vendors reissue roots: Intel's first one even forbade the authorities that it issued.
+fn check_copy(copy: Option<Certificate>, root: &Certificate) -> Result<(), ChainFault> {
+    match copy.filter(|copy| copy != root) {
+        None => Ok(()),
+        Some(copy) => {
+            copy.check_issued_by(root).map_err(|fault| ChainFault::Link { subject: copy.subject(), fault })
+        }
+    }
 }
 
 fn check_time(certificate: &Certificate, now: u64) -> Result<(), ChainFault> {

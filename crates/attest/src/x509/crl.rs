@@ -63,8 +63,7 @@ fn check_issuer(list: &CertificateList, signed: &[u8], issuer: &Certificate) -> 
     let tbs = &list.tbs_cert_list;
     let named = tbs.issuer == *issuer.parsed.tbs_certificate().subject();
     let algorithm = &list.signature_algorithm;
-    let value = list.signature.raw_bytes();
     let is_signed =
-        tbs.signature == *algorithm && issuer.check_signature(algorithm.oid, signed, value).is_ok();
+        tbs.signature == *algorithm && issuer.check_signature(algorithm.oid, signed, &list.signature).is_ok();
     (named && is_signed).then_some(()).ok_or(Fault::Issuer)
 }

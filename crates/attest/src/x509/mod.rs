@@ -7,9 +7,12 @@ mod chain;
 mod crl;
 mod pem;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::ops::RangeInclusive;
 
+use der::asn1::BitString;
 use der::oid::ObjectIdentifier;
 use der::{Decode, Encode, Header, Reader, SliceReader};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
@@ -43,6 +46,8 @@ pub(crate) enum LinkFault {
     Name,
     #[error("its issuer may not issue certificates")]
     NotAnAuthority,
+    #[error("its issuer allows fewer authorities below itself")]
+    TooDeep,
     #[error("it has a critical extension that is not understood")]
     Critical,
     #[error("its signature does not verify with its issuer's key")]
@@ -122,21 +127,27 @@ impl Certificate {
         if tbs.signature() != self.parsed.signature_algorithm() {
             return Err(LinkFault::Signature);
         }
-        issuer.check_signature(
-            self.parsed.signature_algorithm().oid,
-            &self.signed,
-            self.parsed.signature().raw_bytes(),
-        )
+        issuer.check_signature(self.parsed.signature_algorithm().oid, &self.signed, self.parsed.signature())
     }
 
     fn check_signature(
         &self,
         algorithm: ObjectIdentifier,
         message: &[u8],
-        value: &[u8],
+        value: &BitString,
     ) -> Result<(), LinkFault> {
         let key = self.parsed.tbs_certificate().subject_public_key_info();
+        // All signatures are whole bytes; a number of unused bits would be under no signature.
+        let value = value.as_bytes().ok_or(LinkFault::Signature)?;
         signature::verify(algorithm, key, message, value).then_some(()).ok_or(LinkFault::Signature)
+    }
+
+    /// Whether this authority allows so many authorities below itself (RFC 5280, pathLenConstraint).
+    fn check_depth(&self, authorities_below: usize) -> Result<(), LinkFault> {
+        let constraints = self.decoded::<BasicConstraints>(BASIC_CONSTRAINTS);
+        let allowed = constraints.and_then(|constraints| constraints.path_len_constraint);
+        let is_allowed = allowed.is_none_or(|allowed| authorities_below <= allowed.into());
+        is_allowed.then_some(()).ok_or(LinkFault::TooDeep)
     }
 
     fn check_authority(&self) -> Result<(), LinkFault> {

@@ -1,4 +1,4 @@
-//! Certificate chains as text (RFC 7468). Between the certificates only white space may stand, and one NUL at the end
+//! Certificate chains as text (RFC 7468). Between the certificates only ends of lines may stand, and one NUL at the end
 //! as Intel's libraries write it: anything else would be bytes that no signature covers.
 
 use rustls_pki_types::CertificateDer;
@@ -27,7 +27,7 @@ pub(crate) fn certificates(of: &'static str, text: &[u8]) -> Result<Vec<Certific
 fn blocks(mut text: &str) -> Option<Vec<&str>> {
     let mut blocks = Vec::new();
     loop {
-        text = text.trim_ascii_start();
+        text = text.trim_start_matches(['\r', '\n']);
         if text.is_empty() {
             return Some(blocks);
         }
@@ -35,6 +35,10 @@ fn blocks(mut text: &str) -> Option<Vec<&str>> {
             return None;
         }
         let (block, rest) = text.split_at(text.find(END)? + END.len());
+        // Decoders skip more kinds of white space than text has lines.
+        if !block.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\r' | b'\n')) {
+            return None;
+        }
         blocks.push(block);
         text = rest;
     }

@@ -42,25 +42,6 @@ impl Case {
     pub(crate) fn evaluate_at(&self) -> SystemTime {
         time(self.expected["evaluate_at"].as_str().unwrap_or("2025-06-01T00:00:00Z"))
     }
-
-    /// Times at which verification must fail.
-    pub(crate) fn rejected_at(&self) -> Vec<&str> {
-        let checks = self.expected["time_checks"].as_array().map(Vec::as_slice).unwrap_or_default();
-        checks
-            .iter()
-            .filter(|check| check["expect"] == "reject")
-            .map(|check| check["at"].as_str().unwrap())
-            .collect()
-    }
-
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        self.expected[key].as_str()
-    }
-
-    pub(crate) fn list(&self, key: &str) -> Vec<&str> {
-        let list = self.expected[key].as_array().map(Vec::as_slice).unwrap_or_default();
-        list.iter().map(|item| item.as_str().unwrap()).collect()
-    }
 }
 
 pub(crate) fn time(rfc3339: &str) -> SystemTime {

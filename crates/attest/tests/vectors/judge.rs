@@ -119,6 +119,27 @@ fn strict(claims: &Claims) -> Policy {
     Policy { package, infrastructures: Vec::new().into() }
 }
 
-pub(crate) fn same(what: &str, wanted: &str, seen: &str) -> Result<(), String> {
+impl Case {
+    /// Times at which verification must fail.
+    fn rejected_at(&self) -> Vec<&str> {
+        let checks = self.expected["time_checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+        checks
+            .iter()
+            .filter(|check| check["expect"] == "reject")
+            .map(|check| check["at"].as_str().unwrap())
+            .collect()
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.expected[key].as_str()
+    }
+
+    fn list(&self, key: &str) -> Vec<&str> {
+        let list = self.expected[key].as_array().map(Vec::as_slice).unwrap_or_default();
+        list.iter().map(|item| item.as_str().unwrap()).collect()
+    }
+}
+
+fn same(what: &str, wanted: &str, seen: &str) -> Result<(), String> {
     if wanted == seen { Ok(()) } else { Err(format!("{what}: wanted `{wanted}`, got `{seen}`")) }
 }

@@ -3,7 +3,12 @@
 //! `cargo test -p marblerun-attest --test vectors -- sgx` runs those whose name contains `sgx`. The environment variable
 //! `MARBLERUN_VECTORS` names another folder of the same form; every case that is found there is run.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test program: what fails, fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test program: what fails, fails the test"
+)]
 
 mod case;
 mod fields;

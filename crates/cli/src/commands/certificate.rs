@@ -19,6 +19,8 @@ pub struct Certificate {
 #[derive(Debug, Subcommand)]
 enum Which {
     /// Save the Coordinator's root certificate as PEM
+    #[command(after_help = "Example:
+  marblerun certificate root localhost:4433 --era-config coordinator-era.json")]
     Root {
         #[command(flatten)]
         from: From,
@@ -27,6 +29,8 @@ enum Which {
         output: PathBuf,
     },
     /// Save the Coordinator's intermediate certificate as PEM
+    #[command(after_help = "Example:
+  marblerun certificate intermediate localhost:4433 --era-config coordinator-era.json")]
     Intermediate {
         #[command(flatten)]
         from: From,
@@ -35,6 +39,8 @@ enum Which {
         output: PathBuf,
     },
     /// Save the intermediate and then the root certificate as PEM
+    #[command(after_help = "Example:
+  marblerun certificate chain localhost:4433 --era-config coordinator-era.json")]
     Chain {
         #[command(flatten)]
         from: From,

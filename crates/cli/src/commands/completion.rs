@@ -18,12 +18,20 @@ pub struct Completion {
 #[derive(Debug, Subcommand)]
 enum Script {
     /// Print the completion script for bash
+    #[command(after_help = "Example:
+  marblerun completion bash > marblerun.bash")]
     Bash(Options),
     /// Print the completion script for zsh
+    #[command(after_help = "Example:
+  marblerun completion zsh > marblerun.zsh")]
     Zsh(Options),
     /// Print the completion script for fish
+    #[command(after_help = "Example:
+  marblerun completion fish > marblerun.fish")]
     Fish(Options),
     /// Print the completion script for PowerShell
+    #[command(after_help = "Example:
+  marblerun completion powershell > marblerun.powershell")]
     Powershell(Options),
 }
 

@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod cluster;
 pub mod completion;
+pub mod emulator;
 pub mod log;
 pub mod man;
 pub mod manifest;
@@ -42,15 +43,27 @@ pub enum Command {
     /// Set and get secrets that the manifest defines
     Secret(secret::Secret),
     /// Print what state the Coordinator is in
+    #[command(after_help = "Examples:
+  marblerun status localhost:4433
+  marblerun status localhost:4433 --insecure --format json")]
     Status(status::Status),
     /// Upload a recovery secret
+    #[command(after_help = "Examples:
+  marblerun recover alice.enc localhost:4433 --key alice.key
+  marblerun recover alice.enc localhost:4433 --pkcs11-config token.json --pkcs11-key-label alice")]
     Recover(recover::Recover),
     /// Upload a recovery secret with a signature that was made elsewhere
+    #[command(after_help = "Example:
+  marblerun recover-with-signature alice.sealed localhost:4433 --signature alice.sig")]
     RecoverWithSignature(recover_with_signature::RecoverWithSignature),
     /// Print the identity of a signed enclave, as manifests name it
     #[command(visible_alias = "sgxsdk-package-info")]
     PackageInfo(package_info::PackageInfo),
+    /// Run and change a software TEE: the whole path of attestation on any machine, without protection
+    Emulator(emulator::Emulator),
     /// Print the version of this program, and of the Coordinator if a cluster has one
+    #[command(after_help = "Example:
+  marblerun version")]
     Version,
     /// Print a completion script for a shell
     Completion(completion::Completion),
@@ -76,6 +89,7 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Recover(command)) => command.execute(&context).await,
         Some(Command::RecoverWithSignature(command)) => command.execute(&context).await,
         Some(Command::PackageInfo(_)) => not_built("package-info"),
+        Some(Command::Emulator(command)) => command.execute(&context).await,
         Some(Command::Version) => version::execute(),
         Some(Command::Completion(command)) => command.execute(),
         Some(Command::Man(command)) => command.execute(),

@@ -31,10 +31,16 @@ pub struct RecoverWithSignature {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print or save the Coordinator's ephemeral public key
+    #[command(after_help = "Example:
+  marblerun recover-with-signature public-key localhost:4433 -o coordinator.pem")]
     PublicKey(PublicKey),
     /// Encrypt a recovery secret to the Coordinator's ephemeral public key
+    #[command(after_help = "Example:
+  marblerun recover-with-signature encrypt-secret alice.enc --key alice.key --coordinator-pub-key coordinator.pem -o alice.sealed")]
     EncryptSecret(EncryptSecret),
     /// Sign a recovery secret
+    #[command(after_help = "Example:
+  marblerun recover-with-signature sign-secret alice.enc --key alice.key -o alice.sig")]
     SignSecret(SignSecret),
 }
 

@@ -28,8 +28,14 @@ pub struct Secret {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Upload user-defined secrets
+    #[command(after_help = "Examples:
+  marblerun secret set secrets.json localhost:4433 --cert alice.pem --key alice.key
+  marblerun secret set door.pem localhost:4433 --from-pem door --cert alice.pem --key alice.key")]
     Set(Set),
     /// Print or save secrets
+    #[command(after_help = "Examples:
+  marblerun secret get note door localhost:4433 --cert alice.pem --key alice.key -o values.json
+  marblerun secret get note localhost:4433 --pkcs11-config token.json --pkcs11-key-id 0a --pkcs11-cert-id 0a")]
     Get(Get),
 }
 

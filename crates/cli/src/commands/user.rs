@@ -1,11 +1,13 @@
 //! Flags by which a user logs in, or a recovery key is named, wherever a command needs one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use marblerun_api::client::{Identity, PemError};
 
 use crate::recovery_key::PrivateKey;
+use crate::token::{Called, LoginKey, Token};
 use crate::{Failure, file};
 
 /// Certificate and key of a user: two files, or a PKCS#11 token. The flags may stand before a subcommand, so the rules
@@ -62,18 +64,32 @@ impl Login {
     /// Certificate and key, to log in with.
     pub(crate) fn identity(&self) -> Result<Identity, Failure> {
         self.check()?;
-        let (Some(cert), Some(key)) = (&self.cert, &self.key) else {
-            let not_built = "logging in with a PKCS#11 token is not built yet; use --cert and --key";
-            return Err(Failure::Argument(not_built.into()));
-        };
-        let unusable =
-            |path: &Path, error: PemError| Failure::Argument(format!("{}: {error}", path.display()));
-        let pem = file::read_secret(cert, "the user's certificate")?;
-        let certificates = Identity::certificates_from_pem(&pem).map_err(|error| unusable(cert, error))?;
-        let pem = file::read_secret(key, "the user's key")?;
-        let key = Identity::key_from_pem(&pem).map_err(|error| unusable(key, error))?;
-        Ok(Identity { certificates, key })
+        match (&self.cert, &self.key, &self.pkcs11_config) {
+            (Some(cert), Some(key), _) => from_files(cert, key),
+            (_, _, Some(config)) => self.in_token(config),
+            // The check lets nothing else through.
+            _ => Err(Failure::Argument("no login is named".into())),
+        }
     }
+
+    fn in_token(&self, config: &Path) -> Result<Identity, Failure> {
+        let token = Token::open(config)?;
+        let (id, label) = (self.pkcs11_cert_id.as_deref(), self.pkcs11_cert_label.as_deref());
+        let certificate = token.certificate(Called { id, label })?;
+        let (id, label) = (self.pkcs11_key_id.as_deref(), self.pkcs11_key_label.as_deref());
+        let key = token.into_key(Called { id, label })?;
+        let key = LoginKey::new(key, &certificate, &config.display().to_string())?;
+        Ok(Identity::with_signer(vec![certificate], Arc::new(key)))
+    }
+}
+
+fn from_files(cert: &Path, key: &Path) -> Result<Identity, Failure> {
+    let unusable = |path: &Path, error: PemError| Failure::Argument(format!("{}: {error}", path.display()));
+    let pem = file::read_secret(cert, "the user's certificate")?;
+    let certificates = Identity::certificates_from_pem(&pem).map_err(|error| unusable(cert, error))?;
+    let pem = file::read_secret(key, "the user's key")?;
+    let key = Identity::key_from_pem(&pem).map_err(|error| unusable(key, error))?;
+    Ok(Identity::new(certificates, key))
 }
 
 /// A recovery key: a file, or a key in a PKCS#11 token.
@@ -97,13 +113,22 @@ impl RecoveryKey {
     /// The key, if one is named.
     ///
     /// # Errors
-    /// If it cannot be read, or is in a token.
+    /// If it cannot be read, or the token does not have it.
     pub(crate) fn read(&self) -> Result<Option<PrivateKey>, Failure> {
-        let token = [&self.pkcs11_key_id, &self.pkcs11_key_label].iter().any(|id| id.is_some());
-        if token || self.pkcs11_config.is_some() {
-            return Err(Failure::NotBuilt { command: "... --pkcs11-config" });
+        let called = Called { id: self.pkcs11_key_id.as_deref(), label: self.pkcs11_key_label.as_deref() };
+        let named = called.id.is_some() || called.label.is_some();
+        match (&self.pkcs11_config, &self.key) {
+            (Some(config), _) if named => {
+                Token::open(config)?.into_key(called).map(PrivateKey::Token).map(Some)
+            }
+            (Some(_), _) => Err(Failure::Argument(
+                "--pkcs11-config also needs a key (--pkcs11-key-id or --pkcs11-key-label)".into(),
+            )),
+            (None, _) if named => {
+                Err(Failure::Argument("a key in a token also needs --pkcs11-config FILE".into()))
+            }
+            (None, key) => key.as_deref().map(PrivateKey::read).transpose(),
         }
-        self.key.as_deref().map(PrivateKey::read).transpose()
     }
 
     /// The key, which must be named.
@@ -111,7 +136,8 @@ impl RecoveryKey {
     /// # Errors
     /// As [`RecoveryKey::read`], or if none is named.
     pub(crate) fn required(&self) -> Result<PrivateKey, Failure> {
-        self.read()?.ok_or_else(|| Failure::Argument("name the recovery key with --key".into()))
+        self.read()?
+            .ok_or_else(|| Failure::Argument("name the recovery key with --key, or --pkcs11-config".into()))
     }
 }
 

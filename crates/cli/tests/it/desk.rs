@@ -49,6 +49,7 @@ impl Desk {
             .current_dir(self.folder.path())
             .env_clear()
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .env("SOFTHSM2_CONF", self.folder.path().join("softhsm2.conf"))
             .stdin(Stdio::null())
             .output()
             .unwrap();

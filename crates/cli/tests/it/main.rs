@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod attested;
 mod check;
 mod desk;
+mod emulator;
 mod history;
 mod output;
 mod recovery;
 mod secrets;
+mod tokens;
 mod trust;
+mod updates;
 mod usage;
 mod yaml;

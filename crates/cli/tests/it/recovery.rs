@@ -153,7 +153,8 @@ fn what_cannot_be_opened_or_signed_is_said_before_anything_is_sent() {
     desk.refused(&["recover", "short", nobody, "-i", "--key", "/dev/zero"], "/dev/zero");
     desk.refused(&["recover", "short", nobody, "-i"], "--key");
     let token = ["--pkcs11-config", "c", "--pkcs11-key-id", "1"];
-    desk.refused(&[&["recover", "short", nobody, "-i"][..], &token].concat(), "not built yet");
+    desk.refused(&[&["recover", "short", nobody, "-i"][..], &token].concat(), "PKCS#11 configuration from c");
+    desk.refused(&[&["recover", "short", nobody, "-i"][..], &token[2..]].concat(), "needs --pkcs11-config");
     let encrypt = ["recover-with-signature", "encrypt-secret", "encrypted", "-o", "out"];
     desk.refused(
         &[&encrypt[..], &["--coordinator-pub-key", "holder.pub.pem"]].concat(),

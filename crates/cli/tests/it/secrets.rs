@@ -84,7 +84,7 @@ fn what_is_wrong_is_said_with_the_files_name() {
     refused("good.json", &["--cert", "alice.pem", "--key", "stranger.key"], "TLS");
     refused("good.json", &["--cert", "stranger.pem", "--key", "stranger.key"], "not authorised");
     let token = ["--pkcs11-config", "p", "--pkcs11-key-id", "1", "--pkcs11-cert-id", "1"];
-    refused("good.json", &token, "PKCS#11 token is not built yet");
+    refused("good.json", &token, "reading the PKCS#11 configuration from p");
     let unset = desk.done(&[&["secret", "get", "note", &address], &ALICE[..]].concat());
     assert!(unset.contains("(not set)"), "{unset}");
 }

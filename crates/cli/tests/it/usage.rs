@@ -77,3 +77,38 @@ fn no_two_flags_of_a_command_share_a_letter() {
     tree.clone().debug_assert();
     check(&tree);
 }
+
+/// Commands that are known by name only have nothing to show.
+const NOT_BUILT: [&str; 6] = ["install", "uninstall", "precheck", "check", "namespace", "package-info"];
+
+#[test]
+fn every_command_shows_examples_that_can_be_typed() {
+    fn check(command: &Command, path: &[&str]) {
+        let subcommands: Vec<&Command> =
+            command.get_subcommands().filter(|sub| sub.get_name() != "help").collect();
+        if subcommands.is_empty() || command.get_positionals().count() > 0 {
+            check_examples(command, path);
+        }
+        for sub in subcommands.into_iter().filter(|sub| !sub.is_hide_set()) {
+            check(sub, &[path, &[sub.get_name()]].concat());
+        }
+    }
+    let mut tree = command_tree();
+    tree.build();
+    for command in tree.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        if !NOT_BUILT.contains(&command.get_name()) {
+            check(command, &["marblerun", command.get_name()]);
+        }
+    }
+}
+
+fn check_examples(command: &Command, path: &[&str]) {
+    let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let examples: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    let own = path.join(" ");
+    assert!(examples.iter().any(|line| line.starts_with(&own)), "{own} has no example");
+    for line in examples {
+        let words = line.split(" > ").next().unwrap_or_default().split(' ').map(Into::into);
+        assert!(marblerun_cli::args::parse(words).is_ok(), "{line}");
+    }
+}

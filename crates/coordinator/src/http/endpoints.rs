@@ -50,8 +50,8 @@ pub(super) async fn answer(
         Endpoint::RecoverPublicKey => recover_public_key(coordinator).await,
         Endpoint::OpenApi => Ok(Success::document(OPENAPI)),
         Endpoint::SignQuote => {
-            open_gate(&state, FeatureGate::SignQuoteEndpoint, "sign-quote")?;
-            sign_quote::sign(request).await
+            let deployment = open_gate(&state, FeatureGate::SignQuoteEndpoint, "sign-quote")?;
+            sign_quote::sign(coordinator, deployment, request).await
         }
         Endpoint::User(endpoint) => {
             let (user, deployment) = login::user(&state, peer.as_ref())?;
@@ -245,8 +245,4 @@ fn open_gate<'a>(state: &'a State, gate: FeatureGate, what: &str) -> Result<&'a 
 fn not_serving(state: &State) -> Refused {
     let message = format!("no manifest is set: {}", state.phase().message());
     Refused::new(StatusCode::CONFLICT, &message)
-}
-
-pub(super) fn not_built(what: &str) -> Refused {
-    Refused::new(StatusCode::NOT_IMPLEMENTED, &format!("{what} is not built into this Coordinator yet"))
 }

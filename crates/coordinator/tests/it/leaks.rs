@@ -5,6 +5,7 @@ use std::fs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use marblerun_core::secrets::RootSecret;
 use marblerun_testkit::client::grpc;
 use marblerun_testkit::client::http::{Request, Transport, send};
 use marblerun_testkit::client::tls::Identity;
@@ -46,6 +47,10 @@ fn secrets_are_nowhere_but_in_answers_to_marbles() {
                 assert!(!found, "{name} in {:.200}", String::from_utf8_lossy(place));
             }
         }
+    }
+    for place in &places {
+        let found = thirty_two_bytes(place).any(|bytes| derives(bytes, &canaries["OWN"]));
+        assert!(!found, "the root secret in {:.200}", String::from_utf8_lossy(place));
     }
     crate::say(&format!("{} secrets in no form in {} places", canaries.len(), places.len()));
 }
@@ -120,25 +125,41 @@ fn canaries(running: &Running) -> BTreeMap<String, Vec<u8>> {
         .into()
 }
 
-/// The last 32 bytes of a PEM private key in PKCS#8: part of the key for Ed25519, of the public point otherwise. So
-/// the whole body counts.
+/// The whole of a private key in PKCS#8.
 fn private(pem: &str) -> Vec<u8> {
     let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     STANDARD.decode(body).unwrap()
 }
 
-/// As it is, in hexadecimal and in base64; of long values any 24 bytes of the private part do.
+/// As it is, in hexadecimal and in base64, and each of them as Rust prints a list of bytes.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    // The private octets follow a header of at most 40 bytes; 24 of them are as good as all.
-    let part = if secret.len() > 40 { &secret[36..60.min(secret.len())] } else { secret };
+    // Of a private key in PKCS#8, twelve octets are as good as all. These follow a header of at most 36 bytes, and stand
+    // in one line of PEM.
+    let part = if secret.len() > 40 { &secret[36..48] } else { secret };
     let hex = hex::encode(part);
     // In base64 a part looks different at each of three offsets.
-    let shifted =
-        (0..3).map(|skip| STANDARD.encode(&part[skip..skip + (part.len() - skip) / 3 * 3]).into_bytes());
-    let mut forms = vec![part.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
-    forms.push(URL_SAFE_NO_PAD.encode(part).into_bytes());
-    forms.extend(shifted);
+    let shifted = (0..3).map(|skip| STANDARD.encode(&part[skip..skip + (part.len() - skip) / 3 * 3]));
+    let texts = [hex.to_uppercase(), hex, URL_SAFE_NO_PAD.encode(part)].into_iter().chain(shifted);
+    let mut forms: Vec<_> = texts.map(String::into_bytes).chain([part.to_vec()]).collect();
+    let lists = forms.iter().map(|form| format!("{form:?}").trim_matches(['[', ']']).as_bytes().to_vec());
+    forms.extend(lists.collect::<Vec<_>>());
     forms
+}
+
+/// What may be a key: any 32 bytes as they are, and any word that is 32 bytes in hexadecimal or base64.
+fn thirty_two_bytes(place: &[u8]) -> impl Iterator<Item = [u8; 32]> {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let words = place.split(move |byte| !letter(byte));
+    let decoded = words.filter_map(|word| hex::decode(word).or_else(|_| STANDARD.decode(word)).ok());
+    let raw = place.windows(32).filter_map(|window| window.try_into().ok());
+    raw.chain(decoded.filter_map(|bytes| bytes.try_into().ok()))
+}
+
+/// Nobody is told the root secret; but whoever has it can derive what the marble received.
+fn derives(root: [u8; 32], own: &[u8]) -> bool {
+    let uuid = crate::running::UUID.parse().unwrap();
+    let key = RootSecret(root.into()).derive(Some("press"), uuid, "own", 32).unwrap();
+    key.as_slice() == own
 }
 
 /// Everything that goes wrong near secrets, and what callers are told.

@@ -123,6 +123,15 @@ impl Running {
     pub(crate) fn memory(&self) -> Memory {
         Memory::of(self.process.pid().unwrap())
     }
+
+    /// What the Coordinator worked since it was started, to the hundredth of a second (proc_pid_stat(5)). Other work on
+    /// the machine hardly changes it.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid().unwrap())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap());
+        Duration::from_millis(10 * ticks.sum::<u64>())
+    }
 }
 
 /// `data` of a JSON answer.

@@ -141,7 +141,7 @@ mod tests {
     fn bytes_are_of_their_length() {
         check("plain", key(1), Ok(()));
         check("plain", key(MAX_PLAIN_BYTES), Ok(()));
-        check("plain", key(0), Err("not empty"));
+        check("plain", key(0), Err("must not be empty"));
         check("plain", key(MAX_PLAIN_BYTES + 1), Err("at most"));
         check("plain", Upload::default(), Err("needs its bytes"));
         check("plain", certificate("p256"), Err("has no `Cert`"));

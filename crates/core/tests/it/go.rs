@@ -13,7 +13,7 @@ use crate::openssl::KINDS;
 #[test]
 fn reads_keys_and_accepts_chains() {
     if Command::new("go").arg("version").output().is_err() {
-        println!("SKIPPED: there is no go");
+        crate::say("SKIPPED: there is no go");
         return;
     }
     let folder = tempfile::tempdir().unwrap();

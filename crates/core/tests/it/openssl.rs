@@ -25,7 +25,7 @@ pub(crate) const KINDS: [KeyKind; 8] = [
 /// A folder for files, if there is an `openssl` to read them.
 fn workshop() -> Option<tempfile::TempDir> {
     if Command::new("openssl").arg("version").output().is_err() {
-        println!("SKIPPED: there is no openssl");
+        crate::say("SKIPPED: there is no openssl");
         return None;
     }
     Some(tempfile::tempdir().unwrap())

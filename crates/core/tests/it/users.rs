@@ -98,7 +98,7 @@ fn an_upload_is_refused_for_its_names_before_its_values() {
     check_refused(&deployment, &user, BTreeMap::new(), "no secret is named");
     check_refused(&deployment, &user, both("nothing"), "unknown secret \"nothing\"");
     check_refused(&deployment, &user, both("shared"), "may not write secret \"shared\"");
-    check_refused(&deployment, &user, both("blob"), "not empty");
+    check_refused(&deployment, &user, both("blob"), "must not be empty");
     check_refused(&deployment, &user, upload(&"x".repeat(9999), b"x"), "unknown secret \"xxx");
     check_refused(&deployment, &user, upload("note", b"a\0b"), "Marbles.web.Parameters.Env.N");
     assert!(upload_secrets(&deployment, &user, upload("blob", b"a\0b"), now()).is_ok());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::ast::{Branches, Call, Command, Expr, ExprKind, Function, Loop, Node, Pipe, Program};
-use super::buffer::Buffer;
+use super::buffer::{Buffer, text};
 use super::value::Value;
 use super::{Dialect, Fail, Source, builtins, fields, format};
 
@@ -157,47 +157,47 @@ impl<'a> Eval<'a> {
     }
 
     fn range(&mut self, dot: &Value, range: &'a Loop) -> Result<Flow, Fail> {
-        let at = range.over.at;
+        let (at, source) = (range.over.at, self.source);
         let over = self.pipe(dot, &range.over)?;
-        let mut ran = false;
-        match &over {
+        let ran = match &over {
             Value::Int(_) if range.over.variables.len() > 1 => {
                 return Err(Fail::new(at, "range over a number takes one variable"));
             }
-            Value::Int(end) => {
-                for n in 0..*end {
-                    ran = true;
-                    if self.iteration(range, Value::Int(n), Value::Int(n))? == Flow::Break {
-                        break;
-                    }
-                }
-            }
+            Value::Int(end) => self.rounds(range, (0..*end).map(|n| Ok((Value::Int(n), Value::Int(n)))))?,
             Value::List(items) => {
-                for (i, item) in (0i64..).zip(items.iter()) {
-                    ran = true;
-                    if self.iteration(range, Value::Int(i), item.clone())? == Flow::Break {
-                        break;
-                    }
-                }
+                let items = (0i64..).zip(items.iter());
+                self.rounds(range, items.map(|(i, item)| Ok((Value::Int(i), item.clone()))))?
             }
             Value::Secrets(generation) => {
-                let source = self.source;
                 // The names are collected before the first round, which may be the last.
                 self.spend(at, source.count(*generation))?;
-                for name in source.names(*generation) {
-                    ran = true;
-                    let value =
-                        fields::field(source, &over, &Arc::from(name)).map_err(|why| Fail::new(at, why))?;
-                    let key = Value::Text(super::buffer::text(name));
-                    if self.iteration(range, key, value)? == Flow::Break {
-                        break;
-                    }
-                }
+                let element = |name: &str| {
+                    let value = fields::field(source, &over, &Arc::from(name));
+                    value.map(|value| (Value::Text(text(name)), value)).map_err(|why| Fail::new(at, why))
+                };
+                self.rounds(range, source.names(*generation).into_iter().map(element))?
             }
-            Value::Nil | Value::Missing(_) => {}
+            Value::Nil | Value::Missing(_) => false,
             other => return Err(Fail::new(at, format!("range does not go over {}", other.kind()))),
-        }
+        };
         if ran { Ok(Flow::On) } else { self.list(dot, &range.otherwise) }
+    }
+
+    /// A round for each pair of key and element, until one breaks; whether there was any.
+    fn rounds(
+        &mut self,
+        range: &'a Loop,
+        elements: impl Iterator<Item = Result<(Value, Value), Fail>>,
+    ) -> Result<bool, Fail> {
+        let mut ran = false;
+        for element in elements {
+            let (key, element) = element?;
+            ran = true;
+            if self.iteration(range, key, element)? == Flow::Break {
+                break;
+            }
+        }
+        Ok(ran)
     }
 
     /// One round of a `range`. With one variable it is the element, with two the first is the key.

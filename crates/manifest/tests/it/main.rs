@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a test says what it skipped")]
 
 mod certificates;
+mod diff;
 mod docs;
 mod hostile;
 mod property;

@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser;
 use marblerun_marble::{Config, Patience, Program, TransparentTls, VARIABLES, activate_blocking};
+use marblerun_tee::Wish;
 use tracing::warn;
 
 /// Activates a marble and starts its program with the files, environment and arguments that the manifest gives it.
@@ -40,6 +42,10 @@ struct Arguments {
     /// Run without a TEE, for development only: nothing is protected or proved [env: OE_SIMULATION=1]
     #[arg(long)]
     simulation: bool,
+
+    /// Run in the software TEE behind this socket, which protects nothing [env: EDG_EMULATOR]
+    #[arg(long, value_name = "SOCKET")]
+    emulator: Option<String>,
 
     /// human or json, on standard error [env: EDG_LOG_FORMAT] [default: human]
     #[arg(long, value_name = "FORMAT")]
@@ -73,11 +79,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<std::convert::Infallible> {
     let variables = variables(arguments)?;
     start_logging(variables.get(LOG_FORMAT).map(String::as_str))?;
     let here = std::env::current_dir().context("the working directory")?;
-    let config = Config::from_variables(&variables, &here)?;
-    if config.simulation {
-        warn!("SIMULATION: this marble runs without a TEE and proves nothing; for development only");
+    let mut config = Config::from_variables(&variables, &here)?;
+    match &mut config.tee {
+        Wish::Hardware => {}
+        Wish::Simulation => {
+            warn!("SIMULATION: this marble runs without a TEE and proves nothing; for development only");
+        }
+        Wish::Emulator { starts, .. } => {
+            warn!("SOFTWARE TEE: nothing is protected; for development only");
+            // What is started in this process's place belongs to what it proves. A program that only the manifest names
+            // is not known yet.
+            starts.extend(arguments.command.first().map(|program| here.join(program)));
+        }
     }
-    let tee = marblerun_tee::detect(config.simulation)?;
+    let tee = marblerun_tee::detect_in(Path::new("/"), &config.tee)?;
     let activation = activate_blocking(&config, tee.as_ref(), &Patience::until(config.timeout))?;
     let parameters = activation.parameters;
     if !arguments.command.is_empty() && !parameters.arguments.is_empty() {
@@ -108,6 +123,7 @@ fn variables(arguments: &Arguments) -> anyhow::Result<BTreeMap<String, String>> 
         ("EDG_MARBLE_UUID_FILE", &arguments.uuid_file),
         ("EDG_MARBLE_ACTIVATION_TIMEOUT", &arguments.timeout),
         ("OE_SIMULATION", &simulation),
+        ("EDG_EMULATOR", &arguments.emulator),
         (LOG_FORMAT, &arguments.log_format),
     ];
     variables.extend(flags.into_iter().filter_map(|(name, flag)| Some((name.to_owned(), flag.clone()?))));

@@ -8,7 +8,7 @@ use marblerun_api::grpc::Parameters;
 use marblerun_marble::{
     Activation, ActivationError, Address, Config, Names, Patience, activate, activate_blocking,
 };
-use marblerun_tee::{Tee, detect};
+use marblerun_tee::{Tee, Wish, detect};
 use tonic::Code;
 
 use crate::coordinator::{Answer, Coordinator};
@@ -20,7 +20,7 @@ fn config(address: SocketAddr, folder: &Path) -> Config {
         names: Names::parse("localhost,web.example").unwrap(),
         uuid_file: folder.join("uuid"),
         timeout: Duration::ZERO,
-        simulation: true,
+        tee: Wish::Simulation,
     }
 }
 

@@ -209,6 +209,9 @@ async fn what_is_wrong_is_said_with_exit_code_1() {
     check(&[], &[], "refused marble type \"web\" (PermissionDenied): unknown marble type").await;
     check(&[("EDG_MARBLE_TYPE", "")], &[], "EDG_MARBLE_TYPE is not set").await;
     check(&[("OE_SIMULATION", "0")], &[], "set OE_SIMULATION=1 to run without protection").await;
+    check(&[("EDG_EMULATOR", "tee.sock")], &[], "exclude each other").await;
+    let nobody = [("OE_SIMULATION", "0"), ("EDG_EMULATOR", "tee.sock")];
+    check(&nobody, &[], "no TEE answers at tee.sock").await;
     check(&[("EDG_LOG_FORMAT", "xml")], &[], "neither human nor json").await;
     check(&[("EDG_MARBLE_UUID_FILE", "/dev/null")], &[], "holds 0 bytes that are no UUID").await;
     check(&[], &["--coordinator-addr", "here"], "write host:port").await;

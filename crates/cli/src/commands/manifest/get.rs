@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use marblerun_api::client::Client;
 use marblerun_api::rest::v2;
 
 use super::{deliver, merged};
 use crate::document::fingerprint;
-use crate::trust::{self, Context, Coordinator};
+use crate::trust::{self, Context};
 use crate::{Failure, console};
 
 /// Arguments of `marblerun manifest get`.
@@ -33,7 +34,7 @@ pub(super) struct Get {
 impl Get {
     pub(super) async fn execute(self, context: &Context) -> Result<(), Failure> {
         let coordinator = trust::verified(&self.addr, context).await?;
-        let answer = held_manifest(&coordinator).await?;
+        let answer = held_manifest(&coordinator.client).await?;
         let manifest = if self.display_update {
             console::note("Note: the contents of \"Cert\" in secrets are not shown with --display-update");
             merged::merge(&answer.manifest.0, &coordinator.client.update_log().await?)?
@@ -48,8 +49,8 @@ impl Get {
 }
 
 /// The Coordinator's manifest, of which the hash is our own.
-pub(super) async fn held_manifest(coordinator: &Coordinator) -> Result<v2::Manifest, Failure> {
-    let mut answer = coordinator.client.manifest().await?;
+pub(super) async fn held_manifest(client: &Client) -> Result<v2::Manifest, Failure> {
+    let mut answer = client.manifest().await?;
     let computed = fingerprint(&answer.manifest.0);
     let told = std::mem::replace(&mut answer.manifest_fingerprint, computed.clone());
     if told.eq_ignore_ascii_case(&computed) {

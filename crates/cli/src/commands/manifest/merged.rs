@@ -11,40 +11,41 @@ use crate::Failure;
 
 /// `manifest` with the raises that `log` (oldest line first) tells of.
 pub(super) fn merge(manifest: &[u8], log: &[String]) -> Result<Vec<u8>, Failure> {
-    let broken =
-        |what: &str, e: serde_json::Error| Failure::Contradiction(format!("its {what} is no JSON: {e}"));
-    let mut manifest: Value = serde_json::from_slice(manifest).map_err(|e| broken("manifest", e))?;
-    let log: Vec<Value> = log
-        .iter()
-        .map(|line| serde_json::from_str(line))
-        .collect::<Result<_, _>>()
-        .map_err(|e| broken("update log", e))?;
+    let mut manifest: Value = serde_json::from_slice(manifest).map_err(|e| broken("manifest", &e))?;
     normalise(&mut manifest);
-    for (package, version) in raised(&log) {
+    for (package, version) in raised(log)? {
         if let Some(package) =
             member(&mut manifest, "Packages").and_then(|all| all.get_mut(&package)?.as_object_mut())
         {
-            package.insert("SecurityVersion".into(), version);
+            package.insert("SecurityVersion".into(), version.into());
         }
     }
-    serde_json::to_vec_pretty(&manifest).map_err(|e| broken("manifest", e))
+    serde_json::to_vec_pretty(&manifest).map_err(|e| broken("manifest", &e))
 }
 
-/// Package -> SecurityVersion. A full update says all versions itself, also lower ones, so only raises after it count.
-fn raised(log: &[Value]) -> BTreeMap<String, Value> {
+/// Package -> SecurityVersion that is in force instead of the manifest's. A full update says all versions itself, also
+/// lower ones, so only raises after it count.
+pub(super) fn raised(log: &[String]) -> Result<BTreeMap<String, u64>, Failure> {
     let mut raised = BTreeMap::new();
-    for entry in log {
+    for line in log {
+        let entry: Value = serde_json::from_str(line).map_err(|e| broken("update log", &e))?;
         match entry["update"].as_str() {
             Some("Complete Manifest updated") => raised.clear(),
             Some("SecurityVersion increased") => {
-                if let Some(package) = entry["package"].as_str() {
-                    raised.insert(package.to_owned(), entry["new version"].clone());
+                if let (Some(package), Some(version)) =
+                    (entry["package"].as_str(), entry["new version"].as_u64())
+                {
+                    raised.insert(package.to_owned(), version);
                 }
             }
             _ => {}
         }
     }
-    raised
+    Ok(raised)
+}
+
+fn broken(what: &str, error: &serde_json::Error) -> Failure {
+    Failure::Contradiction(format!("its {what} is no JSON: {error}"))
 }
 
 /// Files and variables in their long form, and no certificate templates.

@@ -29,7 +29,7 @@ impl Verify {
     pub(super) async fn execute(self, context: &Context) -> Result<(), Failure> {
         let expected = expected_hash(&self.expected)?;
         let coordinator = trust::verified(&self.addr, context).await?;
-        let found = held_manifest(&coordinator).await?.manifest_fingerprint;
+        let found = held_manifest(&coordinator.client).await?.manifest_fingerprint;
         let matches = found == expected;
         if self.format == Format::Json {
             let verified = coordinator.verified;

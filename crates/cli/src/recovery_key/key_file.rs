@@ -1,50 +1,28 @@
-//! What the holder of a recovery key does with it: open the recovery secret, sign it.
-//!
-//! A secret may be given decrypted or as it was handed out; which it is shows in its length. The private key never
-//! leaves this program, and neither key nor secret is printed.
+//! A recovery key in a PEM file.
 
 use std::path::Path;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::rsa::{
-    OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
-    PublicEncryptingKey,
-};
+use aws_lc_rs::rsa::{OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{PrivateKeyDer, SubjectPublicKeyInfoDer};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{Failure, file};
 
-/// Lengths of decrypted secrets in bytes: key or XOR share, Shamir share, and the key of states of old.
-const DECRYPTED: [usize; 3] = [32, 33, 16];
-
-/// A file with a recovery secret, as it is.
-///
-/// # Errors
-/// If it cannot be read.
-pub(crate) fn secret_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    file::read_secret(path, "the recovery secret")
-}
-
-/// Whether this is a secret that needs no key to be read.
-pub(crate) fn is_decrypted(secret: &[u8]) -> bool {
-    DECRYPTED.contains(&secret.len())
-}
-
 /// An RSA private key from a PEM file, PKCS#8 or PKCS#1.
-pub(crate) struct PrivateKey {
+pub(crate) struct KeyFile {
     pkcs8: Zeroizing<Vec<u8>>,
     name: String,
 }
 
-impl PrivateKey {
+impl KeyFile {
     /// Reads the file.
     ///
     /// # Errors
     /// If it cannot be read or holds no RSA private key.
-    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let name = path.display().to_string();
         let pem = file::read_secret(path, "the recovery key")?;
         let expected =
@@ -62,14 +40,11 @@ impl PrivateKey {
         Ok(this)
     }
 
-    /// The decrypted secret (RSAES-OAEP, SHA-256, empty label), whichever was given.
+    /// Opens what is encrypted by RSAES-OAEP with SHA-256 and the empty label.
     ///
     /// # Errors
-    /// If it is encrypted, but not to this key.
-    pub(crate) fn open(&self, secret: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, Failure> {
-        if is_decrypted(&secret) {
-            return Ok(secret);
-        }
+    /// If it is not encrypted to this key.
+    pub(super) fn decrypt(&self, secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failure> {
         let failed = || {
             let (length, name) = (secret.len(), &self.name);
             Failure::Argument(format!(
@@ -81,7 +56,7 @@ impl PrivateKey {
         let key = OaepPrivateDecryptingKey::new(key).map_err(|_| failed())?;
         let mut open = Zeroizing::new(vec![0; key.min_output_size()]);
         let length =
-            key.decrypt(&OAEP_SHA256_MGF1SHA256, &secret, &mut open, None).map_err(|_| failed())?.len();
+            key.decrypt(&OAEP_SHA256_MGF1SHA256, secret, &mut open, None).map_err(|_| failed())?.len();
         open.truncate(length);
         Ok(open)
     }
@@ -90,33 +65,13 @@ impl PrivateKey {
     ///
     /// # Errors
     /// If the cryptographic library fails.
-    pub(crate) fn sign(&self, secret: &[u8]) -> Result<Vec<u8>, Failure> {
+    pub(super) fn sign(&self, secret: &[u8]) -> Result<Vec<u8>, Failure> {
         let failed = || Failure::Argument(format!("{}: signing with this key failed", self.name));
         let key = RsaKeyPair::from_pkcs8(&self.pkcs8).map_err(|_| failed())?;
         let mut signature = vec![0; key.public_modulus_len()];
         key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), secret, &mut signature).map_err(|_| failed())?;
         Ok(signature)
     }
-}
-
-/// Encrypts a decrypted secret to the Coordinator's ephemeral key in a PEM file.
-///
-/// # Errors
-/// If the file holds no RSA public key.
-pub(crate) fn encrypt(public_key: &Path, secret: &[u8]) -> Result<Vec<u8>, Failure> {
-    let name = public_key.display();
-    let wrong = || Failure::Argument(format!("{name}: expected a PEM file with an RSA `PUBLIC KEY`"));
-    let pem = file::read_secret(public_key, "the Coordinator's public key")?;
-    let key = SubjectPublicKeyInfoDer::from_pem_slice(&pem).map_err(|_| wrong())?;
-    let key = PublicEncryptingKey::from_der(&key).map_err(|_| wrong())?;
-    let key = OaepPublicEncryptingKey::new(key).map_err(|_| wrong())?;
-    let mut encrypted = vec![0; key.ciphertext_size()];
-    let length = key
-        .encrypt(&OAEP_SHA256_MGF1SHA256, secret, &mut encrypted, None)
-        .map_err(|_| Failure::Argument(format!("{name}: the secret is too long for this key")))?
-        .len();
-    encrypted.truncate(length);
-    Ok(encrypted)
 }
 
 /// Wraps an RSAPrivateKey (RFC 8017 appendix A.1.2) as PKCS#8 (RFC 5958); `None` if it is longer than any RSA key.

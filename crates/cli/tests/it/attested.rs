@@ -1,0 +1,159 @@
+//! The whole path of attestation with real processes: a Coordinator in the software TEE that verifies what marbles prove,
+//! an update that raises a version, tampered builds, foreign signers, platforms that are out of date or revoked.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use marblerun_testkit::program::{Coordinator, Options, build};
+use serde_json::{Value, json};
+
+use crate::emulator::Lab;
+
+/// A lab with a Coordinator in it, a signed program that prints its environment, and an owner of the manifest.
+struct Mesh {
+    lab: Lab,
+    coordinator: Coordinator,
+    premain: PathBuf,
+}
+
+impl Mesh {
+    fn new() -> Self {
+        let lab = Lab::new();
+        let place = |built: PathBuf, name: &str| {
+            fs::copy(built, lab.desk.path(name)).unwrap();
+            lab.desk.path(name)
+        };
+        let premain = place(build("marblerun-marble", "marblerun-premain").unwrap(), "premain");
+        let program = place(build("marblerun-coordinator", "marblerun-coordinator").unwrap(), "coordinator");
+        place("/usr/bin/env".into(), "shown");
+        lab.desk.done(&["emulator", "sign", "coordinator", "--key", "key.pem", "--product", "1"]);
+        let options = Options {
+            program: Some(program),
+            env: vec![("OE_SIMULATION".into(), None)],
+            ..Options::default()
+        };
+        let options = options
+            .env("EDG_EMULATOR", &lab.desk.path("tee/default.sock").display().to_string())
+            .env("EDG_PCCS_URL", lab.desk.read("tee/collateral.url").trim())
+            .env("EDG_KDS_URL", lab.desk.read("tee/collateral.url").trim());
+        Self { coordinator: Coordinator::start(options).unwrap(), premain, lab }
+    }
+
+    /// Signs the program as a marble of the premain; what a manifest names.
+    fn sign(&self, flags: &[&str]) -> Value {
+        let sign = ["emulator", "sign", "shown", "--loader", "premain", "--product", "2"];
+        let key = if flags.contains(&"--key") { &[][..] } else { &["--key", "key.pem"] };
+        serde_json::from_str(&self.lab.desk.done(&[&sign[..], key, flags].concat())).unwrap()
+    }
+
+    fn set(&self, manifest: &Value) {
+        self.lab.desk.write("manifest.json", &manifest.to_string());
+        let address = self.coordinator.client_addr.to_string();
+        self.lab.desk.done(&["manifest", "set", "manifest.json", &address, "--insecure"]);
+    }
+
+    /// Starts the marble: what it printed, or why there is none.
+    fn start(&self) -> Result<String, String> {
+        let output = Command::new(&self.premain)
+            .arg("./shown")
+            .current_dir(self.lab.desk.path(""))
+            .env_clear()
+            .env("EDG_EMULATOR", self.lab.desk.path("tee/default.sock"))
+            .env("EDG_MARBLE_TYPE", "web")
+            .env("EDG_MARBLE_ACTIVATION_TIMEOUT", "0")
+            .env("EDG_MARBLE_COORDINATOR_ADDR", self.coordinator.mesh_addr.to_string())
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    #[track_caller]
+    fn admitted(&self) {
+        let printed = self.start().unwrap_or_else(|why| panic!("{why}\n{}", self.coordinator.log()));
+        assert!(printed.contains("GREETING=hello"), "{printed}");
+    }
+
+    #[track_caller]
+    fn refused(&self, words: &[&str]) {
+        let why = self.start().unwrap_err();
+        assert!(words.iter().all(|word| why.contains(word)), "{words:?}:\n{why}");
+    }
+
+    fn manifest(&self, package: &Value) -> Value {
+        let root = self.lab.desk.done(&["emulator", "root", "tee", "--infrastructure"]);
+        json!({
+            "Packages": { "p": package },
+            "Infrastructures": { "lab": serde_json::from_str::<Value>(&root).unwrap() },
+            "Marbles": { "web": { "Package": "p", "Parameters": { "Env": { "GREETING": "hello" } } } },
+        })
+    }
+}
+
+#[test]
+fn a_marble_is_admitted_for_what_it_proves_and_for_nothing_else() {
+    let mesh = Mesh::new();
+    mesh.set(&mesh.manifest(&mesh.sign(&["--svn", "2"])));
+    mesh.admitted();
+    // Another build of the same signer is the same product; an older one is not wanted.
+    mesh.sign(&["--svn", "3"]);
+    mesh.admitted();
+    mesh.sign(&["--svn", "1"]);
+    mesh.refused(&["Packages.p.SecurityVersion", "seen 1", "at least 2"]);
+    mesh.lab.desk.done(&["emulator", "key", "other.pem"]);
+    mesh.sign(&["--svn", "2", "--key", "other.pem"]);
+    mesh.refused(&["Packages.p.SignerID"]);
+    mesh.sign(&["--svn", "2", "--debug"]);
+    mesh.refused(&["Packages.p.Debug", "debug enclave"]);
+    // One byte more at its end: it runs as before, and proves nothing.
+    mesh.sign(&["--svn", "2"]);
+    let mut program = fs::OpenOptions::new().append(true).open(mesh.lab.desk.path("shown")).unwrap();
+    program.write_all(b"!").unwrap();
+    drop(program);
+    mesh.refused(&["not the one that was signed"]);
+    mesh.sign(&["--svn", "2"]);
+    mesh.admitted();
+}
+
+#[test]
+fn a_platform_counts_as_long_as_its_vendor_says_so() {
+    let mesh = Mesh::new();
+    mesh.set(&mesh.manifest(&mesh.sign(&[])));
+    mesh.admitted();
+    mesh.lab.desk.done(&["emulator", "set", "tee", "--tcb", "OutOfDate"]);
+    mesh.refused(&["Packages.p.AcceptedTCBStatuses", "OutOfDate"]);
+    mesh.lab.desk.done(&["emulator", "set", "tee", "--tcb", "Revoked"]);
+    mesh.refused(&["Revoked"]);
+    mesh.lab.desk.done(&["emulator", "set", "tee", "--tcb", "UpToDate"]);
+    mesh.admitted();
+}
+
+/// The root of a software TEE counts where a manifest names it, and nowhere else.
+#[test]
+fn nobody_trusts_the_software_tee_by_itself() {
+    let mesh = Mesh::new();
+    let mut manifest = mesh.manifest(&mesh.sign(&[]));
+    manifest.as_object_mut().unwrap().remove("Infrastructures");
+    mesh.set(&manifest);
+    mesh.refused(&["no trusted root"]);
+}
+
+/// The same software as a trust domain and as an SNP guest, by the manifest's own blocks.
+#[test]
+fn every_tee_is_admitted_by_its_own_block() {
+    for tee in ["tdx", "snp"] {
+        let mesh = Mesh::new();
+        mesh.lab.desk.done(&["emulator", "set", "tee", "--tee", tee]);
+        let package = mesh.sign(&["--tee", tee]);
+        let mut manifest = mesh.manifest(&package);
+        let amd = mesh.lab.desk.done(&["emulator", "root", "tee", "--infrastructure", "--amd", "genoa"]);
+        manifest["Infrastructures"]["amd"] = serde_json::from_str(&amd).unwrap();
+        mesh.set(&manifest);
+        mesh.admitted();
+        let other = "00".repeat(48);
+        let key = if tee == "tdx" { "MRTD" } else { "Measurement" };
+        assert_ne!(package[tee.to_uppercase()][key], other, "it is named");
+    }
+}

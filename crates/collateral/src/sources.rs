@@ -1,0 +1,183 @@
+//! Which services are asked: by flag, else by environment, else by Intel's configuration file, else the vendors' own.
+
+use crate::{Address, CollateralError, qcnl};
+
+/// Intel's Provisioning Certification Service (PCS), version 4.
+const PCS: &str = "https://api.trustedservices.intel.com";
+/// Where Intel's root certificate says that its revocation list is; the PCS has no other place for it.
+const ROOT_CRL: &str = "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der";
+/// AMD's Key Distribution Service.
+const KDS: &str = "https://kdsintf.amd.com";
+/// What follows the base of a PCS or PCCS in all its paths for SGX.
+const SGX: &str = "/sgx/certification/v4";
+
+/// The services that are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// A PCS or PCCS: what comes before `/sgx/certification/v4`.
+    pub(crate) intel: Address,
+    /// Where the root's revocation list is, if not at the PCCS.
+    pub(crate) root_crl: Option<Address>,
+    /// Whether whoever answers is taken for the PCCS.
+    pub(crate) any_pccs: bool,
+    /// A KDS.
+    pub(crate) amd: Address,
+}
+
+/// What an operator said about services, as plain texts; empty ones say nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choice<'a> {
+    /// Address of a PCS or PCCS, from a flag.
+    pub pccs_flag: Option<&'a str>,
+    /// The same, from the environment.
+    pub pccs_environment: Option<&'a str>,
+    /// The content of `sgx_default_qcnl.conf`, which counts if neither of the above is there.
+    pub qcnl: Option<&'a str>,
+    /// Address of a KDS, from a flag.
+    pub kds_flag: Option<&'a str>,
+    /// The same, from the environment.
+    pub kds_environment: Option<&'a str>,
+}
+
+/// Who named the PCS or PCCS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag.
+    Flag,
+    /// The environment.
+    Environment,
+    /// Intel's configuration file.
+    Qcnl,
+    /// Nobody: it is Intel's.
+    Default,
+}
+
+/// The services, and who named them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// The services.
+    pub sources: Sources,
+    /// Who named the PCS or PCCS.
+    pub origin: Origin,
+}
+
+impl Sources {
+    /// The vendors' own services.
+    ///
+    /// # Errors
+    /// Never, as long as the addresses of this room can be read.
+    pub fn of_vendors() -> Result<Self, CollateralError> {
+        Ok(Self {
+            intel: Address::parse(PCS)?,
+            root_crl: Some(Address::parse(ROOT_CRL)?),
+            any_pccs: false,
+            amd: Address::parse(KDS)?,
+        })
+    }
+
+    /// Takes for each service the first that is named. The addresses may come from anybody (the host names them in
+    /// containers): whatever answers there, only what vendors signed counts.
+    ///
+    /// # Errors
+    /// An address or a file that cannot be read; the next one in line is not taken instead.
+    pub fn choose(choice: &Choice<'_>) -> Result<Chosen, CollateralError> {
+        let named =
+            |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let mut sources = Self::of_vendors()?;
+        let origin = match (named(choice.pccs_flag), named(choice.pccs_environment), named(choice.qcnl)) {
+            (Some(address), _, _) => sources.with_pccs(&address).map(|()| Origin::Flag)?,
+            (None, Some(address), _) => sources.with_pccs(&address).map(|()| Origin::Environment)?,
+            (None, None, Some(file)) => sources.with_qcnl(&file)?,
+            (None, None, None) => Origin::Default,
+        };
+        if let Some(kds) = named(choice.kds_flag).or(named(choice.kds_environment)) {
+            sources.amd = Address::parse(&kds)?;
+        }
+        Ok(Chosen { sources, origin })
+    }
+
+    /// The PCS or PCCS, for people.
+    pub fn pccs(&self) -> String {
+        self.intel.to_string()
+    }
+
+    /// The KDS, for people.
+    pub fn kds(&self) -> String {
+        self.amd.to_string()
+    }
+
+    fn with_pccs(&mut self, text: &str) -> Result<(), CollateralError> {
+        let mut address = Address::parse(text)?;
+        if let Some(base) = address.path.strip_suffix(SGX) {
+            address.path = base.to_owned();
+        } else if address.path.contains("/certification/v") {
+            let reason = "only version 4 of the interface is spoken: it must end with /sgx/certification/v4";
+            return Err(CollateralError::Address { address: text.to_owned(), reason });
+        }
+        // Only Intel's own service leaves the root's list to another.
+        if address.host != self.intel.host {
+            self.root_crl = None;
+        }
+        self.intel = address;
+        Ok(())
+    }
+
+    fn with_qcnl(&mut self, file: &str) -> Result<Origin, CollateralError> {
+        let file = qcnl::parse(file)?;
+        self.any_pccs = !file.use_secure_cert;
+        match file.address {
+            Some(address) => self.with_pccs(&address).map(|()| Origin::Qcnl),
+            None => Ok(Origin::Default),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QCNL: &str =
+        r#"{"pccs_url": "https://localhost:8081/sgx/certification/v4/", "use_secure_cert": false}"#;
+
+    fn check(choice: Choice<'_>, expected: (&str, Origin)) {
+        let chosen = Sources::choose(&choice).unwrap();
+        assert_eq!((chosen.sources.pccs().as_str(), chosen.origin), expected, "{choice:?}");
+    }
+
+    #[test]
+    fn the_first_that_names_one_decides() {
+        let all = Choice {
+            pccs_flag: Some("http://flag"),
+            pccs_environment: Some("http://environment:1/sgx/certification/v4/"),
+            qcnl: Some(QCNL),
+            ..Choice::default()
+        };
+        check(all, ("http://flag:80", Origin::Flag));
+        check(Choice { pccs_flag: Some(" "), ..all }, ("http://environment:1", Origin::Environment));
+        let file = Choice { qcnl: Some(QCNL), ..Choice::default() };
+        check(file, ("https://localhost:8081", Origin::Qcnl));
+        check(Choice::default(), (&format!("{PCS}:443"), Origin::Default));
+    }
+
+    #[test]
+    fn a_pccs_has_the_roots_list_itself_and_is_trusted_if_the_file_says_so() {
+        let of = |choice| Sources::choose(&choice).unwrap().sources;
+        let file = of(Choice { qcnl: Some(QCNL), ..Choice::default() });
+        assert!(file.root_crl.is_none() && file.any_pccs);
+        // An address from elsewhere is not what the file's switch was written for.
+        let flag = of(Choice { pccs_flag: Some("https://a"), qcnl: Some(QCNL), ..Choice::default() });
+        assert!(flag.root_crl.is_none() && !flag.any_pccs);
+        let intel = of(Choice { pccs_flag: Some(PCS), ..Choice::default() });
+        assert!(intel.root_crl.is_some());
+    }
+
+    #[test]
+    fn a_wrong_address_is_an_error_and_not_the_next_one() {
+        for wrong in ["pccs:8081", "https://a/sgx/certification/v3/", "https://a/sgx/certification/v4x"] {
+            let choice = Choice { pccs_environment: Some(wrong), qcnl: Some(QCNL), ..Choice::default() };
+            assert!(Sources::choose(&choice).is_err(), "{wrong}");
+        }
+        let choice = Choice { kds_flag: Some("kds"), ..Choice::default() };
+        assert!(Sources::choose(&choice).is_err());
+    }
+}

@@ -1,0 +1,94 @@
+//! AMD's collateral: the certificate of a chip's key, and what all chips of a product line share.
+
+use marblerun_attest::{Failure, Hex, Product};
+use marblerun_collateral::{CollateralError, Service};
+
+use crate::recorded::{time, with};
+use crate::server::{Answer, Server};
+use crate::vendor::{AmdVendor, NOW, chip};
+
+const CHIP: Hex<64> = Hex([7; 64]);
+const OTHER: Hex<64> = Hex([8; 64]);
+
+async fn line(revoked: &[u64]) -> (Server, Service, AmdVendor) {
+    let (server, vendor) = (Server::start().await, AmdVendor::new());
+    vendor.serve(&server, revoked);
+    for id in [CHIP, OTHER] {
+        vendor.serve_chip(&server, &id, &id);
+    }
+    let service = with(&server, |options| options.roots = vendor.roots());
+    (server, service, vendor)
+}
+
+#[tokio::test]
+async fn chips_share_what_their_product_line_has() {
+    let (server, service, _) = line(&[]).await;
+    for id in [CHIP, OTHER, CHIP] {
+        let found = service.collateral(&chip(Some(Product::Milan), id), time(NOW)).await.unwrap();
+        let amd = found.amd.as_ref().unwrap();
+        assert!(!amd.vek.is_empty() && amd.crl.is_some() && amd.root.is_some());
+    }
+    assert_eq!((server.asked("cert_chain"), server.asked("crl"), server.asked("blSPL")), (1, 1, 2));
+    // A bundle has the chips and the line.
+    assert_eq!(service.export().entries.len(), 3);
+}
+
+#[tokio::test]
+async fn a_report_that_names_no_line_is_looked_for() {
+    let (server, service, _) = line(&[]).await;
+    service.collateral(&chip(None, CHIP), time(NOW)).await.unwrap();
+    assert_eq!((server.asked("/Milan/"), server.asked("/Genoa/")), (3, 0));
+    assert!(service.collateral(&chip(None, Hex([9; 64])), time(NOW)).await.is_err());
+    assert_eq!(server.asked("/Genoa/"), 1);
+}
+
+#[tokio::test]
+async fn turin_has_short_identities_and_one_more_version() {
+    let (server, service, _) = line(&[]).await;
+    let mut needs = chip(Some(Product::Turin), CHIP);
+    if let marblerun_attest::Needs::Amd { reported_tcb, .. } = &mut needs {
+        reported_tcb.fmc = Some(3);
+    }
+    service.collateral(&needs, time(NOW)).await.unwrap_err();
+    let wanted = "/vcek/v1/Turin/0707070707070707?blSPL=4&teeSPL=1&snpSPL=24&ucodeSPL=217&fmcSPL=3";
+    assert_eq!(server.asked(wanted), 1);
+}
+
+async fn refused(server: &Server, service: &Service) -> Failure {
+    let outcome = service.collateral(&chip(Some(Product::Milan), CHIP), time(NOW)).await;
+    assert!(
+        server.asked("blSPL") == 1 && service.cached(&chip(Some(Product::Milan), CHIP), time(NOW)).is_none()
+    );
+    match outcome {
+        Err(CollateralError::Refused { failure, .. }) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn another_chips_certificate_is_not_kept() {
+    let (server, service, vendor) = line(&[]).await;
+    vendor.serve_chip(&server, &CHIP, &OTHER);
+    assert!(matches!(refused(&server, &service).await, Failure::CertifiedField { field: "chip ID", .. }));
+}
+
+#[tokio::test]
+async fn a_revoked_issuer_is_refused() {
+    let (server, service, _) = line(&[2]).await;
+    assert!(matches!(refused(&server, &service).await, Failure::Revoked { .. }));
+}
+
+#[tokio::test]
+async fn without_a_revocation_list_there_is_no_collateral() {
+    let (server, service, _) = line(&[]).await;
+    server.answer("/vcek/v1/Milan/crl", Answer::status(404));
+    let error = service.collateral(&chip(Some(Product::Milan), CHIP), time(NOW)).await.unwrap_err();
+    assert!(matches!(error, CollateralError::Answer { status: 404, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_root_is_not_kept() {
+    let (server, service, _) = line(&[]).await;
+    AmdVendor::new().serve_chip(&server, &CHIP, &CHIP);
+    assert!(matches!(refused(&server, &service).await, Failure::Chain { .. }));
+}
