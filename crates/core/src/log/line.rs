@@ -1,5 +1,6 @@
 //! One line of the log, while it is made.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
@@ -32,13 +33,15 @@ impl LogLine {
         self
     }
 
-    /// The line as clients read it: a JSON object with `time` (ISO 8601), `update` and the fields.
+    /// The line as clients read it: a JSON object with `time` (ISO 8601), `update` and the fields, sorted by key.
     pub fn to_json(&self) -> String {
-        let mut object = serde_json::Map::new();
-        object.insert("time".into(), iso8601(from_milliseconds(self.at)).into());
-        object.insert("update".into(), self.update.clone().into());
-        object.extend(self.fields.iter().cloned());
-        serde_json::Value::Object(object).to_string()
+        // Sorted here: the order of the library's own map depends on how the program is built, and this text is hashed.
+        let mut object: BTreeMap<&str, serde_json::Value> = BTreeMap::new();
+        object.insert("time", iso8601(from_milliseconds(self.at)).into());
+        object.insert("update", self.update.clone().into());
+        object.extend(self.fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        // Text keys and finished values always have a JSON.
+        serde_json::to_string(&object).unwrap_or_default()
     }
 }
 
@@ -69,6 +72,12 @@ mod tests {
     fn a_line_is_json_with_an_iso_time() {
         let line = LogLine::new(from_milliseconds(1_700_000_000_123), "Initial manifest set");
         assert_eq!(line.to_json(), r#"{"time":"2023-11-14T22:13:20.123Z","update":"Initial manifest set"}"#);
+    }
+
+    #[test]
+    fn fields_are_sorted_however_the_program_is_built() {
+        let line = LogLine::new(from_milliseconds(0), "x").with("zebra", 1).with("apple", 2);
+        assert_eq!(line.to_json(), r#"{"apple":2,"time":"1970-01-01T00:00:00Z","update":"x","zebra":1}"#);
     }
 
     #[test]
