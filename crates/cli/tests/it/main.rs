@@ -7,6 +7,7 @@ mod check;
 mod desk;
 mod emulator;
 mod evidence;
+mod history;
 mod lab;
 mod output;
 mod recovery;
