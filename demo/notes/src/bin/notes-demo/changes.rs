@@ -39,7 +39,7 @@ pub(crate) async fn rotate(
     ensure!(service.introduction().contains("under a new key"), "the notes were not moved to the new key");
     let read = client(page, stage, &mut service, port, &["list"]).await?;
     read_all(&read)?;
-    page.seen("a new team key for both, a new key for the notes, and the notes are all there")?;
+    page.seen("new keys for both, and the notes are all there")?;
     page.why(
         "The Coordinator made a new root secret. For one rotation it still derives the previous keys, so that the \
          service could open its notes once more and encrypt them anew.",
@@ -70,11 +70,12 @@ pub(crate) async fn recover(
     coordinator: Process,
     service: Talking,
 ) -> anyhow::Result<(Process, Talking)> {
-    page.step("The Coordinator's sealed key is lost; two of three safes bring everything back")?;
+    page.step("The sealed key is lost; two of three safes bring everything back")?;
     drop((coordinator, service));
     let folder = stage.folder("operator")?;
     std::fs::remove_file(stage.folder("coordinator")?.join("state/sealed_key")).context("the sealed key")?;
-    page.command("rm state/sealed_key\nmarblerun-coordinator --simulation")?;
+    page.command("rm state/sealed_key")?;
+    page.command("marblerun-coordinator --simulation")?;
     let coordinator = stage.start_coordinator_again().await?;
     let status = show(page, operator, &STATUS).await?;
     ensure!(status.contains("recovery mode"), "this is not recovery: {status}");
@@ -102,15 +103,30 @@ pub(crate) async fn recover(
 /// Everything that happened, and the proof that nothing of it was changed afterwards.
 pub(crate) async fn history(page: &mut Page, operator: &Operator) -> anyhow::Result<()> {
     page.step("Anybody can check the whole history")?;
-    let history = show(page, operator, &HISTORY).await?;
+    page.command(&operator.shown(&HISTORY))?;
+    let history = operator.run(&HISTORY).await?.stdout;
+    page.output(&shortened(&history))?;
     for text in
         ["Initial manifest set", "Waiting for acknowledgments", "acknowledged by user", "Manifest updated"]
     {
         ensure!(history.contains(text), "the history does not say {text:?}:\n{history}");
     }
+    page.seen("the signature holds, and the tree has exactly these entries")?;
     page.why(
         "The log is a Merkle tree whose head the Coordinator signs. The tool remembers the head that it saw, and raises \
          an alarm if the next one does not continue it: an old state that was put back, or a second history.",
     )?;
     Ok(())
+}
+
+/// With hashes cut to a width that a page can bear.
+fn shortened(text: &str) -> String {
+    let is_hash =
+        |word: &str| word.len() >= 64 && word[word.len() - 64..].bytes().all(|b| b.is_ascii_hexdigit());
+    let short = |word: &str| match word.is_ascii() && is_hash(word) {
+        true => format!("{}...", &word[..word.len() - 48]),
+        false => word.to_owned(),
+    };
+    let line = |line: &str| line.split(' ').map(short).collect::<Vec<_>>().join(" ");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
