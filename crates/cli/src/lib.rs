@@ -9,6 +9,7 @@ pub mod cache;
 pub mod commands;
 mod console;
 pub mod document;
+mod enclave;
 pub mod era;
 mod failure;
 pub mod file;
@@ -27,6 +28,7 @@ use std::time::SystemTime;
 use clap::error::ErrorKind;
 
 pub use args::command_tree;
+pub use enclave::EnclaveError;
 pub use failure::Failure;
 
 /// What a run takes from its process, so that nothing below reads clock or environment.

@@ -10,7 +10,6 @@ use crate::bytes::{Hex, Reader};
 use crate::error::Malformed;
 
 const NAME: &str = "the SIGSTRUCT";
-const HEADER: [u8; 16] = [6, 0, 0, 0, 0xe1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0];
 const HEADER2: [u8; 16] = [1, 1, 0, 0, 0x60, 0, 0, 0, 0x60, 0, 0, 0, 1, 0, 0, 0];
 /// The two parts that the signature covers.
 const SIGNED: [std::ops::Range<usize>; 2] = [0..128, 900..1028];
@@ -72,6 +71,9 @@ impl Sigstruct {
     /// Its size.
     pub const BYTES: usize = 1808;
 
+    /// HEADER: how every one begins.
+    pub const HEADER: [u8; 16] = [6, 0, 0, 0, 0xe1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0];
+
     /// From exactly [`Self::BYTES`] bytes. The signature is another question: see [`Self::signature`].
     ///
     /// # Errors
@@ -126,7 +128,7 @@ impl Sigstruct {
 }
 
 fn read(reader: &mut Reader<'_>) -> Result<Sigstruct, Malformed> {
-    fixed(reader, "HEADER", HEADER)?;
+    fixed(reader, "HEADER", Sigstruct::HEADER)?;
     reader.take(8)?; // VENDOR, DATE
     fixed(reader, "HEADER2", HEADER2)?;
     reader.take(4)?; // SWDEFINED
@@ -163,7 +165,7 @@ fn mrsigner(key: &Key) -> Hex<32> {
 
 /// Where something begins that can only be meant as a SIGSTRUCT.
 fn beginning(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(40).position(|window| window.starts_with(&HEADER) && window.ends_with(&HEADER2))
+    bytes.windows(40).position(|window| window.starts_with(&Sigstruct::HEADER) && window.ends_with(&HEADER2))
 }
 
 /// SIGSTRUCT is little-endian, RSA libraries are not; they want no zeros in front.

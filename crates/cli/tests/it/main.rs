@@ -7,6 +7,7 @@ mod check;
 mod desk;
 mod emulator;
 mod output;
+mod packages;
 mod recovery;
 mod secrets;
 mod tokens;
