@@ -17,6 +17,7 @@ use marblerun_store::FileStore;
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use crate::admissions::Admissions;
 use crate::attestation::{Attestation, Mode};
 use crate::config::Config;
 use crate::events::Events;
@@ -68,6 +69,7 @@ impl App {
             presented,
             metrics: Metrics::new(&http::names())?,
             events: Events::default(),
+            admissions: Admissions::default(),
             clock,
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Arc::new(Mutex::new(())),

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod cluster;
 pub mod completion;
 pub mod emulator;
+pub mod log;
 pub mod man;
 pub mod manifest;
 pub mod package_info;
@@ -35,6 +36,8 @@ pub enum Command {
     Namespace(cluster::Namespace),
     /// Check, set, get and verify manifests
     Manifest(manifest::Manifest),
+    /// Verify the Coordinator's history
+    Log(log::Log),
     /// Save the Coordinator's certificates
     Certificate(certificate::Certificate),
     /// Set and get secrets that the manifest defines
@@ -79,6 +82,7 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Check(_)) => not_built("check"),
         Some(Command::Namespace(command)) => command.execute(),
         Some(Command::Manifest(command)) => command.execute(&context).await,
+        Some(Command::Log(command)) => command.execute(&context).await,
         Some(Command::Certificate(command)) => command.execute(&context).await,
         Some(Command::Secret(command)) => command.execute(&context).await,
         Some(Command::Status(command)) => command.execute(&context).await,

@@ -6,6 +6,7 @@ mod attested;
 mod check;
 mod desk;
 mod emulator;
+mod history;
 mod output;
 mod packages;
 mod recovery;
