@@ -13,8 +13,9 @@ use crate::{Failure, console};
 /// Arguments of `marblerun package-info`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reads Open Enclave and EGo programs, SGX SDK enclaves, .sig files (Gramine, `marblerun emulator sign`) and the folders
-of Gramine applications and Occlum instances. It says what was signed, and does not measure.
+Reads programs of Open Enclave and EGo, enclaves of the SGX SDK, .sig files (of Gramine, or of the
+emulator), and folders of Gramine applications and Occlum instances. It says what was signed, and
+measures nothing.
 
 Examples:
   marblerun package-info ./enclave
