@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
 use marblerun_attest::log::LogError;
+use marblerun_collateral::CollateralError;
 use marblerun_tee::TeeError;
 use marblerun_tee::emulated::EmulatorError;
 
@@ -58,6 +59,9 @@ pub enum Failure {
         /// What is missing.
         reason: String,
     },
+    /// What vendors publish about a platform.
+    #[error(transparent)]
+    Collateral(#[from] CollateralError),
     /// What it says about its log does not hold.
     #[error("the Coordinator's log does not verify: {0}. Nothing was remembered of it")]
     Log(#[from] LogError),

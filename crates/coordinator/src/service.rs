@@ -342,7 +342,7 @@ impl Coordinator {
         }
         if let Some(deployment) = state.deployment() {
             self.0.keys.want_only(&kinds_to_keep_ready(deployment));
-            self.0.attestation.follow(deployment, self.now());
+            self.0.attestation.follow(deployment);
         }
     }
 }

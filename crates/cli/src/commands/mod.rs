@@ -2,8 +2,11 @@
 
 pub mod certificate;
 pub mod cluster;
+pub mod collateral;
 pub mod completion;
+pub mod doctor;
 pub mod emulator;
+pub mod evidence;
 pub mod log;
 pub mod man;
 pub mod manifest;
@@ -59,6 +62,15 @@ pub enum Command {
     /// Print the identity of a signed enclave, as manifests name it
     #[command(visible_alias = "sgxsdk-package-info")]
     PackageInfo(package_info::PackageInfo),
+    /// Look at attestation evidence
+    Evidence(evidence::Evidence),
+    /// Say what this machine can do for attestation, and what to change
+    #[command(after_help = "Examples:
+  marblerun doctor
+  marblerun doctor --pccs-url https://pccs.example:8081 --format json")]
+    Doctor(doctor::Doctor),
+    /// Carry what vendors publish about platforms to places without a network
+    Collateral(collateral::Collateral),
     /// Run and change a software TEE: the whole path of attestation on any machine, without protection
     Emulator(emulator::Emulator),
     /// Print the version of this program, and of the Coordinator if a cluster has one
@@ -89,6 +101,9 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Recover(command)) => command.execute(&context).await,
         Some(Command::RecoverWithSignature(command)) => command.execute(&context).await,
         Some(Command::PackageInfo(command)) => command.execute(),
+        Some(Command::Evidence(command)) => command.execute(&context).await,
+        Some(Command::Doctor(command)) => command.execute(&context).await,
+        Some(Command::Collateral(command)) => command.execute(&context).await,
         Some(Command::Emulator(command)) => command.execute(&context).await,
         Some(Command::Version) => version::execute(),
         Some(Command::Completion(command)) => command.execute(),

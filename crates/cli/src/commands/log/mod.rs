@@ -20,6 +20,9 @@ pub struct Log {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Verify the whole history, and that it goes on from where it was the last time
+    #[command(after_help = "Examples:
+  marblerun log verify localhost:4433
+  marblerun log verify localhost:4433 --format json")]
     Verify(verify::Verify),
 }
 
