@@ -10,6 +10,7 @@ mod evidence;
 mod history;
 mod lab;
 mod output;
+mod packages;
 mod recovery;
 mod secrets;
 mod tokens;
