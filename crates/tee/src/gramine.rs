@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroizing;
 
+use crate::open_enclave;
 use crate::sealed::{self, fields, purpose_byte, purpose_of};
 use crate::{SealTo, Tee, TeeError};
 
@@ -102,7 +103,7 @@ impl Tee for Gramine {
         if evidence.is_empty() {
             return Err(unreachable(&quote, "an empty quote"));
         }
-        Ok(Some(evidence))
+        Ok(Some(open_enclave::wrap(&evidence)))
     }
 }
 

@@ -1,13 +1,18 @@
 //! What this machine can do: issue evidence and protect a key.
 //!
-//! SGX under Gramine, TDX and SEV-SNP under Linux, the software TEE ([`emulated`]) and explicit simulation. A machine
+//! SGX under Gramine and Occlum, TDX and SEV-SNP under Linux, the software TEE ([`emulated`]) and explicit simulation. A machine
 //! without a usable TEE is an error with a hint, never a silent simulation; a TEE that does not work is an error, never
 //! another one.
 
 mod detect;
 pub mod emulated;
 mod gramine;
+mod ioctl;
+mod machine;
+mod occlum;
+mod open_enclave;
 mod sealed;
+mod sev_guest;
 mod tsm;
 
 use std::path::Path;
@@ -15,8 +20,11 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use detect::{Wish, detect_in};
+pub use detect::{Wish, detect_in, detect_on};
 pub use gramine::Gramine;
+pub use machine::{LibraryOs, Machine, Uname};
+pub use occlum::{Occlum, SgxDevice};
+pub use sev_guest::{GuestDevice, SevGuest};
 pub use tsm::Tsm;
 
 /// What to seal to; from the manifest's `Config.SealMode`.

@@ -6,5 +6,6 @@ mod activate;
 mod coordinator;
 mod counters;
 mod go;
+mod library_os;
 mod premain;
 mod tls;

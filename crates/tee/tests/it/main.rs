@@ -11,6 +11,7 @@ mod amd;
 mod changes;
 mod collateral;
 mod devices;
+mod drivers;
 mod intel;
 mod qvl;
 mod socket;
