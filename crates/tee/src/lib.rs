@@ -13,6 +13,7 @@ mod occlum;
 mod open_enclave;
 mod sealed;
 mod sev_guest;
+mod tpm;
 mod tsm;
 
 use std::path::Path;
@@ -25,6 +26,7 @@ pub use gramine::Gramine;
 pub use machine::{LibraryOs, Machine, Uname};
 pub use occlum::{Occlum, SgxDevice};
 pub use sev_guest::{GuestDevice, SevGuest};
+pub use tpm::{OpenTpm, Pcrs, TpmDevice, WithTpm};
 pub use tsm::Tsm;
 
 /// What to seal to; from the manifest's `Config.SealMode`.
@@ -83,9 +85,17 @@ pub enum TeeError {
     },
     /// The TEE has no key that only it can derive.
     #[error(
-        "this TEE has no sealing key; a key has to come from elsewhere, such as a TPM or other Coordinators"
+        "this TEE has no sealing key; a key has to come from elsewhere: from a TPM (EDG_COORDINATOR_SEAL_TPM) or other Coordinators"
     )]
     NoSealingKey,
+    /// The TEE has one, and another was asked for.
+    #[error(
+        "this machine ({origin}) seals by itself, and a TPM in its place could only open more; take EDG_COORDINATOR_SEAL_TPM out of the environment"
+    )]
+    OwnSealingKey {
+        /// What was found.
+        origin: &'static str,
+    },
     /// The TEE is there and refuses.
     #[error("the TEE refuses: {0}")]
     Refused(String),

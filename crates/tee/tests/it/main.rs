@@ -15,5 +15,6 @@ mod drivers;
 mod intel;
 mod qvl;
 mod socket;
+mod tpm;
 mod verifier;
 mod world;
