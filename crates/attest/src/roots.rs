@@ -78,6 +78,11 @@ impl Roots {
         self
     }
 
+    /// Whether this very certificate is one of them, whoever's.
+    pub(crate) fn has(&self, root: &[u8]) -> bool {
+        self.0.iter().any(|(_, known)| known.der() == root)
+    }
+
     pub(crate) fn of(&self, vendor: Vendor) -> impl Iterator<Item = &Certificate> {
         self.0.iter().filter(move |(of, _)| *of == vendor).map(|(_, root)| root)
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser};
 
 use crate::commands::Command;
@@ -26,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Flags of every command")]
 pub struct Global {
-    /// Intel advisories to tolerate for the TCB status SWHardeningNeeded; empty tolerates all
+    /// Intel advisories to tolerate, whatever TCB status carries them; empty tolerates all
     #[arg(long, global = true, value_delimiter = ',', value_name = "IDS")]
     pub accepted_advisories: Vec<String>,
     /// TCB statuses that the Coordinator's platform may have
@@ -38,6 +39,13 @@ pub struct Global {
         default_value = "UpToDate,SWHardeningNeeded"
     )]
     pub accepted_tcb_statuses: Vec<String>,
+    /// Whether the flag above was given, so that it counts before the file of `--era-config`.
+    #[arg(skip)]
+    pub accepted_tcb_statuses_given: bool,
+    /// Bundle with what vendors publish about the Coordinator's platform (`collateral export`), for places without a
+    /// network
+    #[arg(long, global = true, value_name = "FILE")]
+    pub collateral: Option<PathBuf>,
     /// File that caches the Coordinator's certificates [default: $XDG_CONFIG_HOME/marblerun/coordinator-cert.pem]
     #[arg(long, global = true, value_name = "FILE")]
     pub coordinator_cert: Option<PathBuf>,
@@ -47,12 +55,18 @@ pub struct Global {
     /// Skip the verification of quote and certificate: whoever answers is taken for the Coordinator
     #[arg(short, long, global = true)]
     pub insecure: bool,
+    /// AMD's key distribution service, or one that answers like it [default: $EDG_KDS_URL, else AMD's]
+    #[arg(long, global = true, value_name = "URL")]
+    pub kds_url: Option<String>,
     /// Kubernetes namespace of the installation
     #[arg(short, long, global = true, value_name = "NAME", default_value = "marblerun")]
     pub namespace: String,
     /// Fresh value that the quote must cover besides the certificate
     #[arg(long, global = true, value_name = "TEXT")]
     pub nonce: Option<String>,
+    /// PCCS that has Intel's collateral [default: $EDG_PCCS_URL, else /etc/sgx_default_qcnl.conf, else Intel's PCS]
+    #[arg(long, global = true, value_name = "URL")]
+    pub pccs_url: Option<String>,
     /// Write the Coordinator's quote to this file
     #[arg(long, global = true, value_name = "FILE")]
     pub save_sgx_quote: Option<PathBuf>,
@@ -79,5 +93,9 @@ pub fn command_tree() -> clap::Command {
 /// # Errors
 /// What clap finds wrong with it; a request for help is one of these.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command_tree().try_get_matches_from(args)?)
+    let matches = command_tree().try_get_matches_from(args)?;
+    let mut cli = Cli::from_arg_matches(&matches)?;
+    let given = matches.value_source("accepted_tcb_statuses") == Some(ValueSource::CommandLine);
+    cli.global.accepted_tcb_statuses_given = given;
+    Ok(cli)
 }

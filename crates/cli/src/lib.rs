@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod cache;
+mod collateral;
 pub mod commands;
 mod console;
 pub mod document;
@@ -38,6 +39,14 @@ pub struct Surroundings {
     pub config_home: Option<PathBuf>,
     /// `HOME`.
     pub home: Option<PathBuf>,
+    /// `XDG_CACHE_HOME`.
+    pub cache_home: Option<PathBuf>,
+    /// `EDG_PCCS_URL`.
+    pub pccs_url: Option<String>,
+    /// `EDG_KDS_URL`.
+    pub kds_url: Option<String>,
+    /// The root of the file system, below which the machine is looked at.
+    pub root: PathBuf,
 }
 
 /// Runs one command line, program name included, and says how it ended: 0, or 1 for every failure.

@@ -10,6 +10,10 @@ fn main() -> ExitCode {
         now: std::time::SystemTime::now(),
         config_home: std::env::var_os("XDG_CONFIG_HOME").map(Into::into),
         home: std::env::var_os("HOME").map(Into::into),
+        cache_home: std::env::var_os("XDG_CACHE_HOME").map(Into::into),
+        pccs_url: std::env::var("EDG_PCCS_URL").ok(),
+        kds_url: std::env::var("EDG_KDS_URL").ok(),
+        root: "/".into(),
     };
     run(std::env::args_os(), surroundings)
 }

@@ -5,17 +5,20 @@
 //! `--insecure` skips the evidence of the first and the certificate of the second, and says so.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use marblerun_api::client::{Address, CertificateChain, Client, Identity, Trust};
+use marblerun_api::client::{Address, CertificateChain, CertificateDer, Client, Identity, Trust};
 use marblerun_api::rest::v2;
-use marblerun_attest::{Binding, EvidenceError, RefusingVerifier, Verified, Verifier};
+use marblerun_attest::policy::Mismatch;
+use marblerun_attest::{Appraisal, Binding, Collateral, EvidenceError, Memory, needs};
+use marblerun_collateral::Service;
 
 use crate::args::Global;
 use crate::cache::{self, Saved};
-use crate::era::EraConfig;
-use crate::{Failure, Surroundings, console, file};
+use crate::era::{EraConfig, Expectation, Tolerance};
+use crate::{Failure, Surroundings, collateral, console, file};
 
 /// What a command knows about its surroundings.
 #[derive(Debug, Clone)]
@@ -35,13 +38,14 @@ pub(crate) struct Coordinator {
 /// Asks for evidence and verifies it, unless the user skips that.
 pub(crate) async fn verified(address: &str, context: &Context) -> Result<Coordinator, Failure> {
     let address = Address::parse(address)?;
-    let policy = Policy::of(context)?;
+    let judge = Judge::of(context)?;
     let nonce = context.global.nonce.as_deref().unwrap_or_default().as_bytes();
     // Whoever answers this one question may be anyone: the answer is evidence, and is judged as such.
     let quote = Client::new(address.clone(), Trust::Anyone, None)?.quote(nonce).await?;
     save_quote(&quote, context)?;
     let chain = CertificateChain::from_pem(&quote.cert)?;
-    let verified = policy.judge(&quote, &chain, nonce, &address, context.surroundings.now)?;
+    let binding = binding(&chain, nonce);
+    let verified = judge.judge(&quote, &binding, &address, context.surroundings.now).await?;
     let client = Client::new(address, Trust::Pinned(vec![chain.root().clone()]), None)?;
     Ok(Coordinator { client, chain, verified })
 }
@@ -62,21 +66,48 @@ pub(crate) fn known_as(
         warn_insecure("the Coordinator's certificate is not checked");
         return Ok(Client::new(address, Trust::Anyone, identity)?);
     }
-    let path = context.cache_path()?;
-    let cached = cache::load(&path)?;
-    if !cached.verified {
-        console::note(&format!(
-            "Note: the certificate in {} was saved without verification; `marblerun manifest verify` makes up for it",
-            path.display()
-        ));
+    Ok(Client::new(address, Trust::Pinned(vec![context.cached_root()?]), identity)?)
+}
+
+/// As [`known`], with the root certificate that is trusted: the cached one, or, if the user trusts anyone, the one that
+/// is shown.
+pub(crate) async fn known_root(
+    address: &str,
+    context: &Context,
+) -> Result<(Client, CertificateDer<'static>), Failure> {
+    if context.global.insecure {
+        let coordinator = verified(address, context).await?;
+        return Ok((coordinator.client, coordinator.chain.root().clone()));
     }
-    Ok(Client::new(address, Trust::Pinned(vec![cached.root]), identity)?)
+    let root = context.cached_root()?;
+    let client = Client::new(Address::parse(address)?, Trust::Pinned(vec![root.clone()]), None)?;
+    Ok((client, root))
 }
 
 impl Context {
+    /// What the flags tolerate of a platform.
+    pub(crate) fn tolerance(&self) -> Tolerance {
+        let statuses =
+            self.global.accepted_tcb_statuses_given.then(|| self.global.accepted_tcb_statuses.clone());
+        Tolerance { statuses, advisories: self.global.accepted_advisories.clone() }
+    }
+
     /// Where the Coordinator's certificates are cached.
     pub(crate) fn cache_path(&self) -> Result<PathBuf, Failure> {
         self.global.coordinator_cert.clone().map_or_else(|| cache::default_path(&self.surroundings), Ok)
+    }
+
+    /// The root certificate that an earlier command saved.
+    fn cached_root(&self) -> Result<CertificateDer<'static>, Failure> {
+        let path = self.cache_path()?;
+        let cached = cache::load(&path)?;
+        if !cached.verified {
+            console::note(&format!(
+                "Note: the certificate in {} was saved without verification; `marblerun manifest verify` makes up for it",
+                path.display()
+            ));
+        }
+        Ok(cached.root)
     }
 
     /// Saves the certificates for the commands that come later.
@@ -93,51 +124,53 @@ impl Context {
 }
 
 /// What the evidence has to show.
-enum Policy {
+enum Judge {
     /// Nothing: the user said so.
     Insecure,
-    /// This identity.
-    Identity { expected: EraConfig, verifier: &'static dyn Verifier },
+    /// This identity, by the word of these roots.
+    Identity { expected: Box<Expectation>, collateral: Service },
 }
 
-impl Policy {
+impl Judge {
     fn of(context: &Context) -> Result<Self, Failure> {
         if context.global.insecure {
             warn_insecure("the Coordinator's quote is not verified");
             return Ok(Self::Insecure);
         }
-        let expected = EraConfig::read(context.global.era_config.as_deref())?;
-        Ok(Self::Identity { expected, verifier: &RefusingVerifier })
+        let era = EraConfig::read(context.global.era_config.as_deref())?;
+        let expected = Box::new(era.expectation(&context.tolerance())?);
+        let collateral = collateral::service(context, expected.roots.clone())?;
+        Ok(Self::Identity { expected, collateral })
     }
 
     /// Whether the evidence was verified; an error if it should have been and was not.
-    fn judge(
+    async fn judge(
         &self,
         quote: &v2::Quote,
-        chain: &CertificateChain,
-        nonce: &[u8],
+        binding: &Binding,
         address: &Address,
         now: SystemTime,
     ) -> Result<bool, Failure> {
-        let Self::Identity { expected, verifier } = self else { return Ok(false) };
+        let Self::Identity { expected, collateral } = self else { return Ok(false) };
         let unverified = |reason: String| Failure::Unverified { address: address.to_string(), reason };
         let Some(evidence) = quote.quote.as_ref().filter(|quote| !quote.0.is_empty()) else {
             return Err(unverified(
                 "it sent no evidence, as in simulation mode; for a test use --insecure".into(),
             ));
         };
-        let verified = verifier
-            .verify(&evidence.0, &binding(chain, nonce), now)
-            .map_err(|error| unverified(explain(&error)))?;
-        compare(&verified, expected).map_err(unverified)?;
-        Ok(true)
+        let collateral = published(&evidence.0, collateral, now).await.map_err(unverified)?;
+        let (roots, memory) = (&expected.roots, &Memory::default());
+        let appraisal = Appraisal { roots, collateral: &collateral, memory, now };
+        let verified = appraisal.verify(&evidence.0, binding, &expected.policy);
+        verified.map(|_| true).map_err(|error| unverified(explain(&error)))
     }
 }
 
-/// Whether the enclave that evidence proves is the expected one. [`Verified`] names no measurement yet, and an
-/// identity that cannot be compared is not the expected one, however genuine the evidence may be.
-fn compare(_proved: &Verified, _expected: &EraConfig) -> Result<(), String> {
-    Err("this version cannot compare the Coordinator's identity with the expected one yet".into())
+/// What vendors publish about the platform that evidence names. A Coordinator may send it along one day; until then it
+/// is ours to have.
+async fn published(evidence: &[u8], service: &Service, now: SystemTime) -> Result<Arc<Collateral>, String> {
+    let needs = needs(evidence).map_err(|failure| failure.to_string())?;
+    service.latest(&needs, now).await.map_err(|error| error.to_string())
 }
 
 /// Evidence covers SHA-256 over the root certificate and the nonce.
@@ -148,13 +181,20 @@ fn binding(chain: &CertificateChain, nonce: &[u8]) -> Binding {
     Binding::CoordinatorRoot(hash)
 }
 
+/// A refusal names a manifest's fields; here they stand in the era-config.
 fn explain(error: &EvidenceError) -> String {
     match error {
-        EvidenceError::Unsupported => {
-            "this version cannot verify attestation evidence yet; for a Coordinator in simulation mode use --insecure".into()
+        EvidenceError::Refused(refusal) => {
+            let all: Vec<_> = refusal.mismatches.iter().map(mismatch).collect();
+            format!("it is not the expected one: {}", all.join("; "))
         }
         other => other.to_string(),
     }
+}
+
+fn mismatch(mismatch: &Mismatch) -> String {
+    let field = mismatch.field.strip_prefix("Packages.Coordinator.").unwrap_or(&mismatch.field);
+    format!("{field} is {}, the era-config wants {}", mismatch.seen, mismatch.wanted)
 }
 
 fn save_quote(quote: &v2::Quote, context: &Context) -> Result<(), Failure> {
@@ -172,11 +212,106 @@ fn warn_insecure(what: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::time::{Duration, UNIX_EPOCH};
+
     use marblerun_api::rest::Base64;
-    use marblerun_attest::SimulationVerifier;
+    use marblerun_collateral::{Bundle, Entry, Options, Sources};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
     use super::*;
+
+    /// A recorded SGX quote that is genuine and neither debug nor out of date, with its collateral.
+    const CASE: &str = "../../testdata/vectors/sgx/v3-icx-eval17-swhardening";
+    const NOW: Duration = Duration::from_secs(1_750_416_900);
+
+    struct Recorded {
+        evidence: Vec<u8>,
+        expected: serde_json::Value,
+        bundle: Bundle,
+    }
+
+    fn recorded() -> Recorded {
+        let read = |file: &str| std::fs::read(Path::new(CASE).join(file)).unwrap();
+        let evidence = read("quote.bin");
+        let expected: serde_json::Value = serde_json::from_slice(&read("expected.json")).unwrap();
+        let intel = serde_json::from_slice(&read("collateral/collateral.json")).unwrap();
+        let collateral = Collateral { intel: Some(intel), ..Collateral::default() };
+        let bundle = Bundle::new(vec![Entry::new(needs(&evidence).unwrap(), collateral)]);
+        Recorded { evidence, expected: expected["expected"].clone(), bundle }
+    }
+
+    impl Recorded {
+        fn text(&self, field: &str) -> &str {
+            self.expected[field].as_str().unwrap()
+        }
+
+        fn era(&self) -> String {
+            format!(r#"{{"UniqueID":"{}"}}"#, self.text("mrenclave"))
+        }
+
+        fn binding(&self) -> Binding {
+            Binding::Exactly(hex::decode(self.text("report_data")).unwrap())
+        }
+
+        async fn judge(&self, era: &str, binding: &Binding, evidence: Option<&[u8]>) -> Result<bool, String> {
+            let era: EraConfig = serde_json::from_str(era).unwrap();
+            let expected = Box::new(era.expectation(&Tolerance::default()).unwrap());
+            let sources = Sources::of_vendors().unwrap();
+            let collateral = Service::new(sources, Options::new(expected.roots.clone())).unwrap();
+            assert_eq!(collateral.import(&self.bundle, UNIX_EPOCH + NOW), []);
+            let judge = Judge::Identity { expected, collateral };
+            let evidence = evidence.map(|bytes| Base64(bytes.to_vec()));
+            let quote = v2::Quote { cert: String::new(), quote: evidence };
+            let address = Address::parse("localhost").unwrap();
+            let judged = judge.judge(&quote, binding, &address, UNIX_EPOCH + NOW).await;
+            judged.map_err(|error| error.to_string())
+        }
+
+        async fn refused(&self, era: &str, binding: &Binding, evidence: &[u8], words: &str) {
+            let error = self.judge(era, binding, Some(evidence)).await.unwrap_err();
+            assert!(error.contains(words) && error.contains("Nothing was sent"), "{era}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_expected_software_bound_to_the_root_certificate_is_verified() {
+        let recorded = recorded();
+        let (era, binding, evidence) = (recorded.era(), recorded.binding(), &recorded.evidence);
+        assert_eq!(recorded.judge(&era, &binding, Some(evidence)).await, Ok(true));
+        let by_signer = format!(
+            r#"{{"SignerID":"{}","ProductID":{},"SecurityVersion":{}}}"#,
+            recorded.text("mrsigner"),
+            recorded.expected["isvprodid"],
+            recorded.expected["isvsvn"]
+        );
+        assert_eq!(recorded.judge(&by_signer, &binding, Some(evidence)).await, Ok(true));
+
+        let another = format!(r#"{{"UniqueID":"{}"}}"#, "22".repeat(32));
+        recorded.refused(&another, &binding, evidence, "UniqueID is").await;
+        let strict = era.replace('}', r#","AcceptedTCBStatuses":["UpToDate"]}"#);
+        recorded.refused(&strict, &binding, evidence, "AcceptedTCBStatuses is SWHardeningNeeded").await;
+        let elsewhere = era.replace('}', r#","Infrastructures":{"lab":{"FMSPCs":["000000000000"]}}}"#);
+        recorded.refused(&elsewhere, &binding, evidence, "Infrastructures.lab.FMSPCs").await;
+        recorded.refused(&era, &Binding::CoordinatorRoot([7; 32]), evidence, "bound to").await;
+        let mut changed = evidence.clone();
+        changed[200] ^= 1;
+        recorded.refused(&era, &binding, &changed, "signature").await;
+        recorded.refused(&era, &binding, b"evidence", "no known format").await;
+    }
+
+    #[tokio::test]
+    async fn without_evidence_nobody_is_verified() {
+        let recorded = recorded();
+        for evidence in [None, Some(&b""[..])] {
+            let error = recorded.judge(&recorded.era(), &recorded.binding(), evidence).await.unwrap_err();
+            assert!(error.contains("sent no evidence"), "{error}");
+        }
+        let quote = v2::Quote { cert: String::new(), quote: None };
+        let address = Address::parse("localhost").unwrap();
+        let judged = Judge::Insecure.judge(&quote, &recorded.binding(), &address, UNIX_EPOCH).await;
+        assert!(matches!(judged, Ok(false)));
+    }
 
     fn chain() -> String {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -184,32 +319,6 @@ mod tests {
         let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let root = params.self_signed(&root_key).unwrap().pem();
         params.signed_by(&key, &Issuer::from_params(&params, &root_key)).unwrap().pem() + &root
-    }
-
-    fn judge(policy: &Policy, evidence: Option<&[u8]>) -> Result<bool, String> {
-        let quote = v2::Quote { cert: chain(), quote: evidence.map(|bytes| Base64(bytes.to_vec())) };
-        let chain = CertificateChain::from_pem(&quote.cert).unwrap();
-        let address = Address::parse("localhost").unwrap();
-        policy.judge(&quote, &chain, b"", &address, std::time::UNIX_EPOCH).map_err(|e| e.to_string())
-    }
-
-    fn check(verifier: &'static dyn Verifier, evidence: Option<&[u8]>, reason: &str) {
-        let json = format!(r#"{{"UniqueID":"{}"}}"#, "22".repeat(32));
-        let policy = Policy::Identity { expected: serde_json::from_str(&json).unwrap(), verifier };
-        let error = judge(&policy, evidence).unwrap_err();
-        assert!(error.contains(reason), "{error}");
-    }
-
-    #[test]
-    fn no_evidence_of_today_makes_a_coordinator_verified() {
-        check(&RefusingVerifier, Some(b"evidence"), "cannot verify attestation evidence yet");
-        for verifier in [&RefusingVerifier as &'static dyn Verifier, &SimulationVerifier] {
-            check(verifier, None, "sent no evidence");
-            check(verifier, Some(b""), "sent no evidence");
-        }
-        // A verifier that lets everything through proves no identity.
-        check(&SimulationVerifier, Some(b"evidence"), "cannot compare");
-        assert_eq!(judge(&Policy::Insecure, None), Ok(false));
     }
 
     #[test]

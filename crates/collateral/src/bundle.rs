@@ -26,6 +26,17 @@ pub struct Entry {
     pub needs: Needs,
     /// What vendors publish.
     pub collateral: Collateral,
+    /// When it was fetched, in seconds since 1970, where that is known. It says when to look for something newer, and
+    /// nothing about what counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<u64>,
+}
+
+impl Entry {
+    /// Collateral, and what it is for.
+    pub fn new(needs: Needs, collateral: Collateral) -> Self {
+        Self { needs, collateral, fetched: None }
+    }
 }
 
 /// An entry that was not taken.

@@ -16,6 +16,8 @@ pub(crate) struct Slot {
     pub(crate) needs: Needs,
     pub(crate) collateral: Arc<Collateral>,
     pub(crate) validity: Validity,
+    /// When it was fetched, in seconds since 1970.
+    pub(crate) fetched: u64,
     /// From when on something newer should be fetched, in seconds since 1970.
     pub(crate) due: u64,
 }
@@ -65,11 +67,11 @@ impl Cache {
         Some(Found { collateral: slot.collateral.clone(), is_due: now >= slot.due })
     }
 
-    /// Keeps what was held for valid at the time of the call.
+    /// Keeps what was held for valid at the time of the call. Gives the key of what made room for it.
     ///
     /// # Errors
     /// If one of its parts is older than the newest that was seen for this key.
-    pub(crate) fn keep(&self, key: &Key, slot: Slot) -> Result<(), CollateralError> {
+    pub(crate) fn keep(&self, key: &Key, slot: Slot) -> Result<Option<Key>, CollateralError> {
         let mut inner = self.lock();
         if let Some((_, known)) = inner.slots.get(key) {
             check_not_older(key, &known.validity, &slot.validity)?;
@@ -78,11 +80,14 @@ impl Cache {
         inner.uses += 1;
         let used = inner.uses;
         inner.slots.insert(key.clone(), (used, slot));
-        if inner.slots.len() > self.at_most {
-            let unused = inner.slots.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
-            unused.and_then(|key| inner.slots.remove(&key));
+        if inner.slots.len() <= self.at_most {
+            return Ok(None);
         }
-        Ok(())
+        let unused = inner.slots.iter().min_by_key(|(_, (used, _))| *used).map(|(key, _)| key.clone());
+        if let Some(key) = &unused {
+            inner.slots.remove(key);
+        }
+        Ok(unused)
     }
 
     /// Puts off fetching something newer for `key`.
@@ -148,10 +153,11 @@ mod tests {
     }
 
     fn slot(platform: u8, issued: u64) -> (Key, Slot) {
-        let validity =
-            Validity { from: issued, until: issued + 100, issued: BTreeMap::from([("TCB Info", issued)]) };
+        let parts = BTreeMap::from([("TCB Info", issued)]);
+        let validity = Validity { from: issued, until: issued + 100, issued: parts, roots: Vec::new() };
         let needs = needs(platform);
-        (Key::of(&needs).unwrap(), Slot { needs, collateral: Arc::default(), validity, due: issued + 50 })
+        let (key, collateral) = (Key::of(&needs).unwrap(), Arc::default());
+        (key, Slot { needs, collateral, validity, fetched: issued, due: issued + 50 })
     }
 
     #[test]
@@ -192,7 +198,7 @@ mod tests {
         }
         let key = |platform| slot(platform, 1000).0;
         assert!(cache.find(&key(1), 1000).is_some());
-        cache.keep(&key(3), slot(3, 1000).1).unwrap();
+        assert_eq!(cache.keep(&key(3), slot(3, 1000).1), Ok(Some(key(2))));
         let there = [1, 2, 3].map(|platform| cache.find(&key(platform), 1000).is_some());
         assert_eq!(there, [true, false, true]);
     }

@@ -28,6 +28,15 @@ impl Folder {
         self.replace(NEWEST, newest.to_string().as_bytes())
     }
 
+    /// Takes an entry away, if it is there.
+    pub(crate) fn remove(&self, key: &Key) -> Result<(), CollateralError> {
+        let path = self.0.join(format!("{key}.{ENDING}"));
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&path, &error)),
+            _ => Ok(()),
+        }
+    }
+
     /// All entries that can be read, at most `at_most`, and the newest signed time. A folder that is not there is empty.
     pub(crate) fn read(&self, at_most: usize) -> Result<(Vec<Entry>, u64), CollateralError> {
         let files = match fs::read_dir(&self.0) {

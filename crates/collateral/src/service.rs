@@ -1,23 +1,21 @@
 //! What is asked for: the cache in front, fetching behind it.
 
+mod fetching;
+mod keeping;
+
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use marblerun_attest::{AmdCollateral, Collateral, Needs, Roots};
-use tokio::sync::watch;
-use tokio::time::Instant;
+use marblerun_attest::{Collateral, Needs, Roots};
 
-use crate::cache::{Cache, Slot};
+use crate::cache::Cache;
 use crate::fetch::Fetcher;
-use crate::flights::{Boarding, Flights, Outcome, Waiting};
+use crate::flights::Flights;
 use crate::folder::Folder;
 use crate::http::Limits;
 use crate::patience::Patience;
 use crate::{Bundle, CollateralError, Entry, Key, Refused, Sources};
-
-/// How long to wait after a failed attempt to fetch something newer, in seconds.
-const NEXT_ATTEMPT: u64 = 600;
 
 /// Bounds, and whom to trust.
 #[derive(Debug, Clone)]
@@ -110,23 +108,41 @@ impl Service {
         }
         let (key, seconds) = (Key::of(needs)?, seconds(now));
         self.0.check_clock(seconds)?;
-        if let Some(found) = self.0.cache.find(&key, seconds) {
-            if found.is_due {
-                // Its own bound, so that strangers cannot keep what is known from being renewed.
-                let _ = self.depart(&key, needs, seconds, 2 * self.0.options.at_once);
-            }
-            return Ok(found.collateral);
+        if let Some(kept) = self.cached(needs, now) {
+            return Ok(kept);
         }
         self.0.patience.check(&key, seconds)?;
         self.depart(&key, needs, seconds, self.0.options.at_once)?.outcome().await
     }
 
-    /// What is kept and valid at `now`, without waiting for anything.
+    /// As [`Service::collateral`], but what is kept and ageing is given only if nothing newer can be had. For programs that
+    /// ask once and end.
+    ///
+    /// # Errors
+    /// As [`Service::collateral`].
+    pub async fn latest(&self, needs: &Needs, now: SystemTime) -> Result<Arc<Collateral>, CollateralError> {
+        let kept = self.collateral(needs, now).await?;
+        let (Ok(key), seconds) = (Key::of(needs), seconds(now)) else { return Ok(kept) };
+        if self.0.cache.find(&key, seconds).is_none_or(|found| !found.is_due) {
+            return Ok(kept);
+        }
+        match self.depart_to_renew(&key, needs, seconds) {
+            Ok(waiting) => Ok(waiting.outcome().await.unwrap_or(kept)),
+            Err(_) => Ok(kept),
+        }
+    }
+
+    /// What is kept and valid at `now`, without waiting for anything. What is ageing is renewed behind the caller's back, if
+    /// there is a runtime.
     pub fn cached(&self, needs: &Needs, now: SystemTime) -> Option<Arc<Collateral>> {
         if comes_with_evidence(needs) {
             return Some(Arc::default());
         }
-        let found = self.0.cache.find(&Key::of(needs).ok()?, seconds(now))?;
+        let (key, now) = (Key::of(needs).ok()?, seconds(now));
+        let found = self.0.cache.find(&key, now)?;
+        if found.is_due {
+            let _ = self.depart_to_renew(&key, needs, now);
+        }
         Some(found.collateral)
     }
 
@@ -134,27 +150,20 @@ impl Service {
     pub fn renew(&self, now: SystemTime) {
         let now = seconds(now);
         for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| now >= slot.due) {
-            let _ = self.depart(&key, &slot.needs, now, 2 * self.0.options.at_once);
+            let _ = self.depart_to_renew(&key, &slot.needs, now);
         }
     }
 
     /// Takes the entries of a bundle that count at `now`, and tells which do not.
     pub fn import(&self, bundle: &Bundle, now: SystemTime) -> Vec<Refused> {
-        let take = |entry: &Entry| {
-            let outcome = Key::of(&entry.needs)
-                .and_then(|key| self.0.keep(&key, &entry.needs, entry.collateral.clone(), seconds(now)));
-            outcome.err().map(|error| Refused { needs: entry.needs.clone(), error })
-        };
-        bundle.entries.iter().filter_map(take).collect()
+        // Who brings it has nothing newer.
+        bundle.entries.iter().filter_map(|entry| self.0.take(entry, seconds(now), seconds(now))).collect()
     }
 
     /// All that is kept.
     pub fn export(&self) -> Bundle {
         let all = self.0.cache.all().into_iter();
-        Bundle::new(
-            all.map(|(_, slot)| Entry { needs: slot.needs, collateral: (*slot.collateral).clone() })
-                .collect(),
-        )
+        Bundle::new(all.map(|(_, slot)| Entry::new(slot.needs, (*slot.collateral).clone())).collect())
     }
 
     /// What is kept, and until when, for people.
@@ -173,15 +182,33 @@ impl Service {
         let (entries, newest) = folder.read(self.0.options.entries)?;
         self.0.cache.saw(newest);
         self.0.check_clock(seconds(now))?;
-        Ok(self.import(&Bundle::new(entries), now))
+        let now = seconds(now);
+        let take = |entry: &Entry| self.0.take(entry, entry.fetched.unwrap_or_default().min(now), now);
+        Ok(entries.iter().filter_map(take).collect())
+    }
+
+    /// Writes all that is kept to the folder, if there is one. It blocks on the disk.
+    ///
+    /// # Errors
+    /// If the folder cannot be written.
+    pub fn save(&self) -> Result<(), CollateralError> {
+        let Some(folder) = &self.0.folder else { return Ok(()) };
+        let newest = self.0.cache.newest();
+        self.0.cache.all().into_iter().try_for_each(|(key, slot)| folder.write(&key, slot.entry(), newest))
+    }
+
+    /// Asks each service for something that it has for everybody, and tells how that went, by address. For people: no
+    /// decision rests on it.
+    pub async fn reach(&self) -> [(String, Result<(), CollateralError>); 2] {
+        self.0.fetcher.reach().await
     }
 
     /// From now on the collateral of these roots counts, and what is kept of others does not.
-    pub fn trust(&self, roots: Roots, now: SystemTime) {
+    pub fn trust(&self, roots: Roots) {
         let roots = Arc::new(roots);
         *self.0.roots.write().unwrap_or_else(PoisonError::into_inner) = roots.clone();
         self.0.patience.forget();
-        self.0.cache.retain(|slot| slot.collateral.validity(&slot.needs, &roots, now).is_ok());
+        self.0.cache.retain(|slot| slot.validity.rests_on(&roots));
     }
 
     /// The newest time at which a vendor signed something that was kept. No clock before it is believed.
@@ -193,113 +220,11 @@ impl Service {
     pub fn saw_signature_at(&self, time: SystemTime) {
         self.0.cache.saw(seconds(time));
     }
-
-    /// Joins the fetch of `key`, or begins it on a task of its own, so that it goes on if the caller goes away.
-    fn depart(&self, key: &Key, needs: &Needs, now: u64, at_most: usize) -> Result<Waiting, CollateralError> {
-        match self.0.flights.board(key, at_most)? {
-            Boarding::Joined(waiting) => Ok(waiting),
-            Boarding::First(sender, waiting) => {
-                let (service, key, needs) = (self.clone(), key.clone(), needs.clone());
-                tokio::spawn(async move { service.fly(&key, &needs, now, sender).await });
-                Ok(waiting)
-            }
-        }
-    }
-
-    async fn fly(&self, key: &Key, needs: &Needs, now: u64, tell: watch::Sender<Option<Outcome>>) {
-        let outcome = self.fetch_and_keep(key, needs, now).await;
-        if let Err(error) = &outcome {
-            // Who was refused because others asked too much did not fail.
-            if *error != CollateralError::Busy {
-                self.0.patience.remember(key, now, error);
-            }
-            self.0.cache.postpone(key, now.saturating_add(NEXT_ATTEMPT));
-        }
-        self.0.flights.land(key);
-        let _ = tell.send(Some(outcome));
-    }
-
-    async fn fetch_and_keep(&self, key: &Key, needs: &Needs, now: u64) -> Outcome {
-        if self.0.cache.find(key, now).is_none() {
-            self.0.patience.count(now)?;
-        }
-        let begin = Instant::now();
-        let fetched = self.fetch(needs, now).await?;
-        // Vendors may sign at the very moment that they are asked.
-        let now = now.saturating_add(begin.elapsed().as_secs() + 1);
-        let kept = self.0.keep(key, needs, fetched, now)?;
-        self.0.write(key, needs, &kept).await;
-        Ok(kept)
-    }
-
-    /// A chip's certificate rests on that of its product line's issuer, which is kept for all chips.
-    async fn fetch(&self, needs: &Needs, now: u64) -> Result<Collateral, CollateralError> {
-        let Needs::Amd { has_certificate: false, .. } = needs else {
-            return self.0.fetcher.whole(needs).await;
-        };
-        let (product, vek) = self.0.fetcher.vcek(needs).await?;
-        let issuers = self.issuers(&of_line(needs, product), now).await?;
-        let amd = issuers.amd.as_ref().map(|issuers| AmdCollateral { vek, ..issuers.clone() });
-        Ok(Collateral { amd, ..Collateral::default() })
-    }
-
-    async fn issuers(&self, needs: &Needs, now: u64) -> Outcome {
-        let key = Key::of(needs)?;
-        if let Some(found) = self.0.cache.find(&key, now) {
-            return Ok(found.collateral);
-        }
-        // There are as many as product lines: no bound is needed, and none may stand in the way of those who wait.
-        let waiting = self.depart(&key, needs, now, usize::MAX)?;
-        Box::pin(waiting.outcome()).await
-    }
-}
-
-impl Inner {
-    fn check_clock(&self, now: u64) -> Result<(), CollateralError> {
-        match self.cache.newest() {
-            seen if now < seen => Err(CollateralError::Clock { now, seen }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Only what counts is kept.
-    fn keep(&self, key: &Key, needs: &Needs, collateral: Collateral, now: u64) -> Outcome {
-        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let at = UNIX_EPOCH.checked_add(Duration::from_secs(now)).unwrap_or(UNIX_EPOCH);
-        let refused = |failure| CollateralError::Refused { key: key.to_string(), failure };
-        let validity = collateral.validity(needs, &roots, at).map_err(refused)?;
-        let half = validity.until.saturating_sub(now) / 2;
-        let due = now.saturating_add(half.min(self.options.refresh.as_secs()));
-        let collateral = Arc::new(collateral);
-        self.cache.keep(key, Slot { needs: needs.clone(), collateral: collateral.clone(), validity, due })?;
-        Ok(collateral)
-    }
-
-    /// A folder that cannot be written costs a fetch after the next restart, and nothing else.
-    async fn write(&self, key: &Key, needs: &Needs, collateral: &Collateral) {
-        let Some(folder) = self.folder.clone() else { return };
-        let (key, newest) = (key.clone(), self.cache.newest());
-        let entry = Entry { needs: needs.clone(), collateral: collateral.clone() };
-        let written = tokio::task::spawn_blocking(move || folder.write(&key, entry, newest)).await;
-        if let Ok(Err(error)) = written {
-            tracing::warn!(%error, "collateral was not saved");
-        }
-    }
 }
 
 /// Whether the evidence carries all that there is.
 fn comes_with_evidence(needs: &Needs) -> bool {
     matches!(needs, Needs::Nvidia { has_certificates: true })
-}
-
-/// What a chip's needs leave to its product line.
-fn of_line(needs: &Needs, product: marblerun_attest::Product) -> Needs {
-    match needs.clone() {
-        Needs::Amd { chip_id, reported_tcb, signing_key, .. } => {
-            Needs::Amd { product: Some(product), chip_id, reported_tcb, signing_key, has_certificate: true }
-        }
-        other => other,
-    }
 }
 
 /// Before 1970 nothing is valid.

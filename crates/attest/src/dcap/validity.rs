@@ -47,17 +47,19 @@ pub(crate) fn validity(
             &collateral.qe_identity_signature,
         ),
     ];
+    let mut used = vec![authority.root().der().to_vec()];
     let mut windows = vec![authority.window(), lists[0].window(), lists[1].window()];
     for (name, part, chain, text, signature) in signed {
         let chain = signer(name, chain, roots, now)?;
         check_not_revoked(name, &chain, &lists[0])?;
         check_signature(part, chain.leaf(), text, signature)?;
         windows.push(chain.window());
+        used.push(chain.root().der().to_vec());
     }
     windows.push(window_at(TCB_INFO, &tcb, now)?);
     windows.push(window_at(QE_IDENTITY, &qe, now)?);
     let (from, until) = windows.into_iter().fold((0, u64::MAX), narrow);
-    Ok(Validity { from, until, issued: issued(&lists, &tcb, &qe)? })
+    Ok(Validity { from, until, issued: issued(&lists, &tcb, &qe)?, roots: used })
 }
 
 /// Whether it speaks about the platforms that are asked for.

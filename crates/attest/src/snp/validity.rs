@@ -36,6 +36,7 @@ pub(crate) fn validity(
         from: from.max(list.0),
         until: until.min(list.1),
         issued: BTreeMap::from([(AMD_CRL, list.0)]),
+        roots: vec![chain.root().der().to_vec()],
     })
 }
 

@@ -2,8 +2,12 @@
 
 pub mod certificate;
 pub mod cluster;
+pub mod collateral;
 pub mod completion;
+pub mod doctor;
 pub mod emulator;
+pub mod evidence;
+pub mod log;
 pub mod man;
 pub mod manifest;
 pub mod package_info;
@@ -35,6 +39,8 @@ pub enum Command {
     Namespace(cluster::Namespace),
     /// Check, set, get and verify manifests
     Manifest(manifest::Manifest),
+    /// Verify the Coordinator's history
+    Log(log::Log),
     /// Save the Coordinator's certificates
     Certificate(certificate::Certificate),
     /// Set and get secrets that the manifest defines
@@ -56,6 +62,15 @@ pub enum Command {
     /// Print the identity of a signed enclave, as manifests name it
     #[command(visible_alias = "sgxsdk-package-info")]
     PackageInfo(package_info::PackageInfo),
+    /// Look at attestation evidence
+    Evidence(evidence::Evidence),
+    /// Say what this machine can do for attestation, and what to change
+    #[command(after_help = "Examples:
+  marblerun doctor
+  marblerun doctor --pccs-url https://pccs.example:8081 --format json")]
+    Doctor(doctor::Doctor),
+    /// Carry what vendors publish about platforms to places without a network
+    Collateral(collateral::Collateral),
     /// Run and change a software TEE: the whole path of attestation on any machine, without protection
     Emulator(emulator::Emulator),
     /// Print the version of this program, and of the Coordinator if a cluster has one
@@ -79,12 +94,16 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Check(_)) => not_built("check"),
         Some(Command::Namespace(command)) => command.execute(),
         Some(Command::Manifest(command)) => command.execute(&context).await,
+        Some(Command::Log(command)) => command.execute(&context).await,
         Some(Command::Certificate(command)) => command.execute(&context).await,
         Some(Command::Secret(command)) => command.execute(&context).await,
         Some(Command::Status(command)) => command.execute(&context).await,
         Some(Command::Recover(command)) => command.execute(&context).await,
         Some(Command::RecoverWithSignature(command)) => command.execute(&context).await,
         Some(Command::PackageInfo(_)) => not_built("package-info"),
+        Some(Command::Evidence(command)) => command.execute(&context).await,
+        Some(Command::Doctor(command)) => command.execute(&context).await,
+        Some(Command::Collateral(command)) => command.execute(&context).await,
         Some(Command::Emulator(command)) => command.execute(&context).await,
         Some(Command::Version) => version::execute(),
         Some(Command::Completion(command)) => command.execute(),

@@ -9,7 +9,7 @@ use std::process::Command;
 use marblerun_testkit::program::{Coordinator, Options, build};
 use serde_json::{Value, json};
 
-use crate::emulator::Lab;
+use crate::lab::Lab;
 
 /// A lab with a Coordinator in it, a signed program that prints its environment, and an owner of the manifest.
 struct Mesh {

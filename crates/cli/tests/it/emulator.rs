@@ -3,69 +3,16 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::path::Path;
 
-use marblerun_testkit::program::{Coordinator, Options, Process, build};
+use marblerun_testkit::program::{Coordinator, Options, build};
 use serde_json::{Value, json};
 
-use crate::desk::{Call, Desk};
+use crate::desk::Desk;
+use crate::lab::{Lab, SOON};
 
-const SOON: Duration = Duration::from_secs(60);
-
-/// A desk with an emulator that runs, and a copy of `marblerun` that can be signed and tampered with.
-pub(crate) struct Lab {
-    pub(crate) desk: Desk,
-    program: PathBuf,
-    emulator: Process,
-}
-
-impl Lab {
-    pub(crate) fn new() -> Self {
-        let desk = Desk::new();
-        let program = desk.path("program");
-        fs::copy(env!("CARGO_BIN_EXE_marblerun"), &program).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_marblerun"));
-        command.args(["emulator", "run", "--listen", "127.0.0.1:0"]).arg(desk.path("tee"));
-        let mut emulator = Process::start(&mut command, &desk.path("log")).unwrap();
-        emulator.wait_for_log("collateral: http", SOON).unwrap();
-        desk.done(&["emulator", "key", "key.pem"]);
-        Self { desk, program, emulator }
-    }
-
-    fn sign(&self, flags: &[&str]) -> Value {
-        let sign = ["emulator", "sign", "program", "--key", "key.pem"];
-        serde_json::from_str(&self.desk.done(&[&sign[..], flags].concat())).unwrap()
-    }
-
-    /// The copy asks for evidence about itself.
-    fn ask(&self) -> Call {
-        let socket = self.desk.path("tee/default.sock");
-        let output = Command::new(&self.program)
-            .args(["emulator", "evidence", "--report-data", "c0ffee", "-o", "evidence"])
-            .arg(socket)
-            .current_dir(self.desk.path(""))
-            .env_clear()
-            .output()
-            .unwrap();
-        Call {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    fn evidence(&self) -> Vec<u8> {
-        let call = self.ask();
-        assert_eq!(call.code, 0, "{call:?}");
-        fs::read(self.desk.path("evidence")).unwrap()
-    }
-
-    fn fetch(&self, path: &str) -> (u16, String) {
-        let url = self.desk.read("tee/collateral.url");
-        fetch(url.strip_prefix("http://").unwrap(), path)
-    }
+fn fetch_from(lab: &Lab, path: &str) -> (u16, String) {
+    fetch(lab.url().strip_prefix("http://").unwrap(), path)
 }
 
 /// One GET, without a client library.
@@ -111,13 +58,13 @@ fn platforms_and_collateral_change_while_it_runs() {
     assert!(svn(lab.evidence()) < best);
     lab.desk.done(&["emulator", "set", "tee", "--tcb", "UpToDate", "--tee", "tdx"]);
     assert_eq!(lab.evidence()[4], 0x81);
-    let (status, before) = lab.fetch("/sgx/certification/v4/tcb?fmspc=00806f050000");
+    let (status, before) = fetch_from(&lab, "/sgx/certification/v4/tcb?fmspc=00806f050000");
     assert!(status == 200 && before.contains("\"tcbEvaluationDataNumber\":20"), "{before}");
     assert!(before.to_lowercase().contains("tcb-info-issuer-chain: -----begin%20certificate"), "{before}");
     lab.desk.done(&["emulator", "set", "tee", "--tcb-recovery"]);
-    let (_, after) = lab.fetch("/sgx/certification/v4/tcb?fmspc=00806f050000");
+    let (_, after) = fetch_from(&lab, "/sgx/certification/v4/tcb?fmspc=00806f050000");
     assert!(after.contains("\"tcbEvaluationDataNumber\":21"), "{after}");
-    assert_eq!(lab.fetch("/elsewhere").0, 404);
+    assert_eq!(fetch_from(&lab, "/elsewhere").0, 404);
 }
 
 #[test]

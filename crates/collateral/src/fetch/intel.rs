@@ -48,6 +48,11 @@ pub(super) async fn fetch(
     })
 }
 
+/// Whether the service answers with an identity of SGX's quoting enclave.
+pub(super) async fn identity_is_there(http: &Http, sources: &Sources) -> Result<(), CollateralError> {
+    qe_identity(http, sources, false).await.map(drop)
+}
+
 async fn tcb_info(
     http: &Http,
     sources: &Sources,

@@ -42,6 +42,15 @@ impl Fetcher {
         }
     }
 
+    /// Whether the services answer: what is asked for here is the same for all platforms.
+    pub(crate) async fn reach(&self) -> [(String, Result<(), CollateralError>); 2] {
+        let (pccs, kds) = tokio::join!(
+            intel::identity_is_there(&self.pccs, &self.sources),
+            self.issuers(Product::Genoa, SigningKey::Vcek),
+        );
+        [(self.sources.pccs(), pccs), (self.sources.kds(), kds.map(drop))]
+    }
+
     async fn issuers(&self, product: Product, key: SigningKey) -> Result<AmdCollateral, CollateralError> {
         amd::issuers(&self.kds, &self.sources.amd, product, key).await
     }

@@ -55,6 +55,36 @@ async fn a_bundle_is_not_trusted() {
 }
 
 #[tokio::test]
+async fn the_folder_is_bounded_and_remembers_when_something_was_fetched() {
+    let (server, one, other) = (
+        Server::start().await,
+        Case::load("sgx/ego-report-debug"),
+        Case::load("sgx/v3-icx-eval17-swhardening"),
+    );
+    one.serve(&server);
+    other.serve(&server);
+    let folder = tempfile::tempdir().unwrap();
+    let started = || {
+        with(&server, |options| {
+            options.folder = Some(folder.path().to_owned());
+            options.entries = 1;
+        })
+    };
+    let (first, at) = (started(), one.at);
+    first.collateral(&one.needs, at).await.unwrap();
+    first.collateral(&other.needs, at).await.unwrap();
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, 2, "one entry, and the newest signed time");
+    // After a restart it is as old as it was: after a day something newer is looked for.
+    for (passed, asked) in [(days(0), 1), (days(2), 2)] {
+        let again = started();
+        again.load(at + passed).unwrap();
+        again.latest(&other.needs, at + passed).await.unwrap();
+        assert_eq!(server.asked("fmspc=00606a000000"), asked);
+    }
+}
+
+#[tokio::test]
 async fn the_folder_outlives_a_restart_and_is_not_trusted() {
     let (server, case) = (Server::start().await, Case::load(CASE));
     case.serve(&server);

@@ -57,7 +57,7 @@ async fn what_ages_is_renewed_behind_the_callers_back_and_never_by_something_old
     assert!(Arc::ptr_eq(&service.collateral(&case.needs, at).await.unwrap(), &first), "not due yet");
     // A day later the old one is given, and the new one fetched.
     let at = at + days(2);
-    assert!(Arc::ptr_eq(&service.collateral(&case.needs, at).await.unwrap(), &first));
+    assert!(Arc::ptr_eq(&service.cached(&case.needs, at).unwrap(), &first));
     until(|| is_of(&service, &case, &later, at)).await;
     // Somebody plays back the older one, which is still valid.
     case.serve(&server);
@@ -93,6 +93,22 @@ async fn a_service_that_is_down_costs_nothing_until_the_collateral_ends() {
 }
 
 #[tokio::test]
+async fn who_asks_once_waits_for_something_newer_and_takes_the_old_one_if_there_is_none() {
+    let (server, case, later) = (Server::start().await, Case::load(OTHER), Case::load(LATER));
+    case.serve(&server);
+    let service = service(&server);
+    let first = service.latest(&case.needs, case.at).await.unwrap();
+    assert!(Arc::ptr_eq(&service.latest(&case.needs, case.at).await.unwrap(), &first), "not due yet");
+    assert_eq!(server.asked(TCB), 1);
+    later.serve(&server);
+    let at = case.at + days(2);
+    assert_eq!(service.latest(&case.needs, at).await.unwrap().intel, Some(later.collateral.clone()));
+    server.answer(TCB, Answer::status(503));
+    let at = at + days(2);
+    assert_eq!(service.latest(&case.needs, at).await.unwrap().intel, Some(later.collateral));
+}
+
+#[tokio::test]
 async fn a_clock_before_what_a_vendor_signed_is_not_believed() {
     let (server, case) = (Server::start().await, Case::load(OTHER));
     case.serve(&server);
@@ -116,9 +132,9 @@ async fn only_the_roots_that_are_trusted_count() {
     let error = service.collateral(&case.needs, case.at).await.unwrap_err();
     assert!(error.to_string().contains("no trusted root"), "{error}");
     // Who is trusted may change: failures are forgotten, and so is what was kept.
-    service.trust(Roots::of_hardware_vendors().unwrap(), case.at);
+    service.trust(Roots::of_hardware_vendors().unwrap());
     service.collateral(&case.needs, case.at).await.unwrap();
-    service.trust(stranger.roots(), case.at);
+    service.trust(stranger.roots());
     assert!(service.cached(&case.needs, case.at).is_none());
 }
 

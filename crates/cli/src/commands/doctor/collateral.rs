@@ -1,0 +1,85 @@
+//! Whether collateral can be had: which services are named and by whom, whether they answer, and what is kept.
+
+use std::time::Duration;
+
+use marblerun_collateral::{Chosen, Kept, Origin, Refused, Service};
+
+use super::{Finding, State};
+use crate::Failure;
+use crate::collateral::{QCNL, chosen, service_and_refused};
+use crate::commands::collateral::roots;
+use crate::trust::Context;
+
+/// What ends sooner is worth a word.
+const SOON: Duration = Duration::from_secs(3 * 24 * 60 * 60);
+
+pub(super) async fn look(context: &Context, offline: bool) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match chosen(context) {
+        Ok(chosen) => findings.push(named(&chosen)),
+        Err(failure) => findings.push(trouble("address of the collateral service", &failure)),
+    }
+    match roots(context).and_then(|roots| service_and_refused(context, roots)) {
+        Ok((service, refused)) => {
+            if !offline {
+                findings.extend(answers(&service).await);
+            }
+            findings.extend(kept(&service, &refused, context));
+        }
+        Err(failure) => findings.push(trouble("collateral", &failure)),
+    }
+    findings
+}
+
+fn named(chosen: &Chosen) -> Finding {
+    let by = match chosen.origin {
+        Origin::Flag => "named by --pccs-url".to_owned(),
+        Origin::Environment => "named by EDG_PCCS_URL".to_owned(),
+        Origin::Qcnl => format!("named by /{QCNL}"),
+        Origin::Default => format!("nobody names another, neither --pccs-url nor EDG_PCCS_URL nor /{QCNL}"),
+    };
+    let seen = format!("{} ({by})", chosen.sources.pccs());
+    Finding::new("address of the collateral service", State::Ok, seen)
+}
+
+async fn answers(service: &Service) -> Vec<Finding> {
+    let finding = |(address, answer): (String, Result<(), _>)| {
+        match answer {
+        Ok(()) => Finding::new(address, State::Ok, "answers"),
+        Err(error) => trouble(&address, &Failure::from(error))
+            .change("name a service that can be reached from here, or carry a bundle (collateral export, --collateral)"),
+    }
+    };
+    service.reach().await.into_iter().map(finding).collect()
+}
+
+fn kept(service: &Service, refused: &[Refused], context: &Context) -> Vec<Finding> {
+    let all = service.kept();
+    if all.is_empty() && refused.is_empty() {
+        let none = Finding::new("collateral at hand", State::Absent, "none is kept");
+        return vec![
+            none.change("it is fetched when it is needed; marblerun collateral import brings a bundle"),
+        ];
+    }
+    let now = context.surroundings.now;
+    let good = all.iter().map(|kept| entry(kept, kept.until.duration_since(now).unwrap_or_default()));
+    let bad = refused.iter().map(|refused| {
+        Finding::new("collateral at hand", State::Trouble, refused.error.to_string())
+            .change("it is fetched again when it is needed; without a network, bring a newer bundle")
+    });
+    good.chain(bad).collect()
+}
+
+fn entry(kept: &Kept, left: Duration) -> Finding {
+    let seen = format!("valid until {}", humantime::format_rfc3339_seconds(kept.until));
+    let what = format!("collateral at hand for {}", kept.key);
+    if left > SOON {
+        return Finding::new(what, State::Ok, seen);
+    }
+    Finding::new(what, State::Trouble, seen)
+        .change("it ends soon; it is renewed when it is used with a network, otherwise bring a newer bundle")
+}
+
+fn trouble(what: &str, failure: &Failure) -> Finding {
+    Finding::new(what, State::Trouble, failure.to_string())
+}
