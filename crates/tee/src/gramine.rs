@@ -41,14 +41,13 @@ impl Gramine {
             return Ok(None);
         }
         let kind = device.join("attestation_type");
-        if let Ok(kind) = fs::read_to_string(&kind)
-            && kind.trim() != DCAP
-        {
-            let why = format!(
-                "sgx.remote_attestation is {:?} in the Gramine manifest; set it to \"dcap\"",
-                kind.trim()
-            );
-            return Err(TeeError::Refused(why));
+        if let Ok(kind) = fs::read_to_string(&kind) {
+            let kind = kind.trim_end_matches(['\0', '\n']);
+            if kind != DCAP {
+                let why =
+                    format!("sgx.remote_attestation is {kind:?} in the Gramine manifest; set it to \"dcap\"");
+                return Err(TeeError::Refused(why));
+            }
         }
         Ok(Some(Self { device: device.to_owned(), turn: Mutex::new(()) }))
     }

@@ -153,18 +153,9 @@ fn key_request(to: SealTo, isv_svn: &[u8], cpu_svn: &[u8], key_id: &[u8]) -> [u8
         SealTo::Unique => 1,
         SealTo::Product => 2,
     };
-    let written = [
-        &SEAL_KEY,
-        &*policy.to_le_bytes().as_slice(),
-        isv_svn,
-        &[0; 2],
-        cpu_svn,
-        &ATTRIBUTES,
-        &[0; 8],
-        key_id,
-        &MISC,
-    ]
-    .concat();
+    let written =
+        [&SEAL_KEY, &policy.to_le_bytes(), isv_svn, &[0; 2], cpu_svn, &ATTRIBUTES, &[0; 8], key_id, &MISC]
+            .concat();
     let mut request = [0; KEY_REQUEST_BYTES];
     request.iter_mut().zip(written).for_each(|(to, from)| *to = from);
     request

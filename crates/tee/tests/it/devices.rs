@@ -17,7 +17,7 @@ impl Machine {
         let keys = self.gramine().join("keys");
         fs::create_dir_all(&keys).unwrap();
         fs::write(self.gramine().join("user_report_data"), [0; 64]).unwrap();
-        fs::write(self.gramine().join("attestation_type"), "dcap\n").unwrap();
+        fs::write(self.gramine().join("attestation_type"), "dcap\0").unwrap();
         fs::write(self.gramine().join("quote"), "a quote").unwrap();
         fs::write(keys.join("_sgx_mrsigner"), [1; 16]).unwrap();
         fs::write(keys.join("_sgx_mrenclave"), [2; 16]).unwrap();

@@ -1,6 +1,5 @@
 //! Drivers that are asked by ioctl: Occlum's `/dev/sgx` and Linux' `/dev/sev-guest`, played by the tests.
 
-use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 use std::sync::Mutex;
@@ -214,7 +213,7 @@ impl GuestDevice for &'static Guest {
     }
 }
 
-fn nothing_opens_when_a_byte_changed(tee: &(impl Tee + Debug), sealed: &[u8]) {
+fn nothing_opens_when_a_byte_changed(tee: &impl Tee, sealed: &[u8]) {
     for at in 0..sealed.len() {
         let mut changed = sealed.to_vec();
         changed[at] ^= 1;
