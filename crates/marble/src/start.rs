@@ -257,6 +257,15 @@ mod tests {
     }
 
     #[test]
+    fn a_program_of_occlum_is_told_its_base_name() {
+        let mut parameters = parameters(&[], &["/bin/sh", "-c", "echo $0"]);
+        parameters.files.clear();
+        let program = Program::in_library_os(LibraryOs::Occlum, OsStr::new(""), &parameters);
+        let output = program.prepare(&parameters, TransparentTls::Unsupported).unwrap().output().unwrap();
+        assert_eq!(output.stdout, b"sh\n");
+    }
+
+    #[test]
     fn a_library_os_starts_only_what_is_there() {
         let refused = |os, own_name: &str, manifest: &[&str], environment: &[(&str, &str)]| {
             let parameters = parameters(environment, manifest);

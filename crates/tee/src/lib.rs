@@ -109,6 +109,12 @@ pub enum TeeError {
     },
 }
 
+impl TeeError {
+    fn unreachable(place: &Path, why: impl ToString) -> Self {
+        Self::Unreachable { place: place.display().to_string(), why: why.to_string() }
+    }
+}
+
 /// Explicit simulation: nothing is protected.
 #[derive(Debug, Clone, Copy)]
 pub struct Simulation;

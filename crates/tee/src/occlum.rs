@@ -6,7 +6,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroizing;
 
 use crate::ioctl::{self, KEY_REQUEST_BYTES};
@@ -75,7 +74,7 @@ impl Occlum {
     /// # Errors
     /// If it is not there or gives no DCAP quotes, as in Occlum's own simulation.
     pub fn at(device: &Path) -> Result<Self, TeeError> {
-        let opened = File::open(device).map_err(|why| unreachable(device, &why.to_string()))?;
+        let opened = File::open(device).map_err(|why| TeeError::unreachable(device, why))?;
         Self::with(opened, device)
     }
 }
@@ -92,16 +91,16 @@ impl<D: SgxDevice> Occlum<D> {
     }
 
     fn quote_bytes(&self) -> Result<usize, TeeError> {
-        let bytes = self.device.quote_bytes().map_err(|why| self.failed(&why.to_string()))?;
+        let bytes = self.device.quote_bytes().map_err(|why| self.failed(why))?;
         match bytes {
             1..=MAX_QUOTE_BYTES => Ok(bytes as usize),
-            _ => Err(self.failed(&format!("a quote of {bytes} bytes"))),
+            _ => Err(self.failed(format!("a quote of {bytes} bytes"))),
         }
     }
 
     fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, TeeError> {
         let mut quote = vec![0; self.quote_bytes()?];
-        let made = self.device.quote(report_data, &mut quote).map_err(|why| self.failed(&why.to_string()))?;
+        let made = self.device.quote(report_data, &mut quote).map_err(|why| self.failed(why))?;
         match made as usize {
             0 => Err(self.failed("an empty quote")),
             bytes if bytes > quote.len() => Err(self.failed("a quote longer than its buffer")),
@@ -118,9 +117,7 @@ impl<D: SgxDevice> Occlum<D> {
         let quote = self.quote(&[0; 64])?;
         let versions = quote.get(ISV_SVN_AT..ISV_SVN_AT + 2).zip(quote.get(CPU_SVN_AT..CPU_SVN_AT + 16));
         let (isv_svn, cpu_svn) = versions.ok_or_else(|| self.failed("a quote without a report"))?;
-        let mut key_id = [0; 32];
-        aws_lc_rs::rand::fill(&mut key_id).map_err(|_| TeeError::Refused("no randomness".into()))?;
-        Ok([MARK, &[purpose_byte(to)], isv_svn, cpu_svn, &key_id].concat())
+        Ok([MARK, &[purpose_byte(to)], isv_svn, cpu_svn, &sealed::random()?].concat())
     }
 
     /// The key that the fields of a header name, without its mark.
@@ -128,18 +125,12 @@ impl<D: SgxDevice> Occlum<D> {
         let request = key_request(purpose_of(fields[0])?, &fields[1..3], &fields[3..19], &fields[19..]);
         let mut device_key = Zeroizing::new([0; 16]);
         let given = self.device.key(&request, &mut device_key);
-        given.map_err(|why| self.failed(&format!("no sealing key: {why}")))?;
-        let mut key = Zeroizing::new([0; 32]);
-        let derived = Salt::new(HKDF_SHA256, fields).extract(device_key.as_slice());
-        derived
-            .expand(&[b"marblerun occlum seal"], HKDF_SHA256)
-            .and_then(|output| output.fill(key.as_mut_slice()))
-            .map_err(|_| TeeError::Refused("the cryptographic library derived no key".into()))?;
-        Ok(key)
+        given.map_err(|why| self.failed(format!("no sealing key: {why}")))?;
+        sealed::derive(device_key.as_slice(), fields, "marblerun occlum seal")
     }
 
-    fn failed(&self, why: &str) -> TeeError {
-        unreachable(&self.place, why)
+    fn failed(&self, why: impl ToString) -> TeeError {
+        TeeError::unreachable(&self.place, why)
     }
 }
 
@@ -180,8 +171,4 @@ impl<D: SgxDevice> Tee for Occlum<D> {
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Option<Vec<u8>>, TeeError> {
         Ok(Some(open_enclave::wrap(&self.quote(report_data)?)))
     }
-}
-
-fn unreachable(path: &Path, why: &str) -> TeeError {
-    TeeError::Unreachable { place: path.display().to_string(), why: why.to_owned() }
 }

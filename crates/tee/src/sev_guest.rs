@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroizing;
 
 use crate::ioctl::{
@@ -85,7 +84,7 @@ impl SevGuest {
         match File::options().read(true).write(true).open(device) {
             Ok(opened) => Ok(Some(Self::with(opened, device))),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(why) => Err(unreachable(device, &why.to_string())),
+            Err(why) => Err(TeeError::unreachable(device, why)),
         }
     }
 }
@@ -106,26 +105,20 @@ impl<D: GuestDevice> SevGuest<D> {
         request[8..16].copy_from_slice(&GUEST_FIELDS.to_le_bytes());
         let mut answer = Zeroizing::new([0; DERIVED_KEY_ANSWER_BYTES]);
         let given = self.device.derived_key(&request, &mut answer);
-        given.map_err(|why| self.failed(&format!("no derived key: {why}")))?;
+        given.map_err(|why| self.failed(format!("no derived key: {why}")))?;
         self.check_status(&*answer)?;
-        let mut key = Zeroizing::new([0; 32]);
-        Salt::new(HKDF_SHA256, fields)
-            .extract(&answer[CONTENT_AT..])
-            .expand(&[b"marblerun sev-snp seal"], HKDF_SHA256)
-            .and_then(|output| output.fill(key.as_mut_slice()))
-            .map_err(|_| TeeError::Refused("the cryptographic library derived no key".into()))?;
-        Ok(key)
+        sealed::derive(&answer[CONTENT_AT..], fields, "marblerun sev-snp seal")
     }
 
     fn check_status(&self, answer: &[u8]) -> Result<(), TeeError> {
         match word(answer, 0) {
             Some(0) => Ok(()),
-            status => Err(self.failed(&format!("the firmware's status is {status:?}"))),
+            status => Err(self.failed(format!("the firmware's status is {status:?}"))),
         }
     }
 
-    fn failed(&self, why: &str) -> TeeError {
-        unreachable(&self.place, why)
+    fn failed(&self, why: impl ToString) -> TeeError {
+        TeeError::unreachable(&self.place, why)
     }
 }
 
@@ -135,9 +128,7 @@ impl<D: GuestDevice> Tee for SevGuest<D> {
     }
 
     fn seal(&self, secret: &[u8], to: SealTo) -> Result<Vec<u8>, TeeError> {
-        let mut salt = [0; SALT_BYTES];
-        aws_lc_rs::rand::fill(&mut salt).map_err(|_| TeeError::Refused("no randomness".into()))?;
-        let header = [MARK, &[purpose_byte(to)], &salt].concat();
+        let header = [MARK, &[purpose_byte(to)], &sealed::random()?].concat();
         let key = self.key(&header[MARK.len()..])?;
         sealed::seal(header, key.as_slice(), secret)
     }
@@ -151,12 +142,12 @@ impl<D: GuestDevice> Tee for SevGuest<D> {
         let mut request = [0; REPORT_REQUEST_BYTES];
         request[..64].copy_from_slice(report_data);
         let mut answer = [0; REPORT_ANSWER_BYTES];
-        self.device.report(&request, &mut answer).map_err(|why| self.failed(&why.to_string()))?;
+        self.device.report(&request, &mut answer).map_err(|why| self.failed(why))?;
         self.check_status(&answer)?;
         match word(&answer, 4) {
             Some(bytes) if bytes as usize == REPORT_BYTES => {}
             other => {
-                return Err(self.failed(&format!("a report of {other:?} bytes instead of {REPORT_BYTES}")));
+                return Err(self.failed(format!("a report of {other:?} bytes instead of {REPORT_BYTES}")));
             }
         }
         Ok(answer.get(CONTENT_AT..CONTENT_AT + REPORT_BYTES).map(<[u8]>::to_vec))
@@ -166,8 +157,4 @@ impl<D: GuestDevice> Tee for SevGuest<D> {
 /// The little-endian word at `at`.
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.try_into().map(u32::from_le_bytes).ok()
-}
-
-fn unreachable(path: &Path, why: &str) -> TeeError {
-    TeeError::Unreachable { place: path.display().to_string(), why: why.to_owned() }
 }

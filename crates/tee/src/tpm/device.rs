@@ -52,11 +52,7 @@ impl OpenTpm {
     /// # Errors
     /// If it is not there or may not be opened.
     pub fn at(place: &Path) -> Result<Self, TeeError> {
-        let unreachable = |why: io::Error| TeeError::Unreachable {
-            place: place.display().to_string(),
-            why: why.to_string(),
-        };
-        let way = open(place).map_err(unreachable)?;
+        let way = open(place).map_err(|why| TeeError::unreachable(place, why))?;
         Ok(Self { place: place.to_owned(), way: Mutex::new(way) })
     }
 }

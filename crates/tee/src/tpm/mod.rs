@@ -65,8 +65,7 @@ impl<D: TpmDevice> Tee for WithTpm<D> {
     }
 
     fn seal(&self, secret: &[u8], to: SealTo) -> Result<Vec<u8>, TeeError> {
-        let mut key = Zeroizing::new([0; 32]);
-        aws_lc_rs::rand::fill(key.as_mut_slice()).map_err(|_| TeeError::Refused("no randomness".into()))?;
+        let key = Zeroizing::new(sealed::random()?);
         let session = Session::new(&self.device);
         let primary = session.primary()?;
         let policy = session.policy_now(self.pcrs)?;
