@@ -7,6 +7,7 @@
 //!
 //! This room never opens a socket, a file or a clock, and knows no other room.
 
+pub mod era;
 pub mod policy;
 
 mod azure;

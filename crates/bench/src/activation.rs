@@ -70,6 +70,7 @@ fn request(identity: &Identity, marble_type: &str) -> anyhow::Result<ActivationR
         csr: identity.csr.clone(),
         marble_type: marble_type.to_owned(),
         uuid: uuid::Builder::from_random_bytes(random).into_uuid().to_string(),
+        challenge: Vec::new(),
     })
 }
 

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::events::Events;
 use crate::grpc::MarbleApi;
 use crate::http::{self, ClientApi};
+use crate::invitation::Invitations;
 use crate::key_pool::PooledKeys;
 use crate::ledger::{Found, Ledger};
 use crate::listen::{Listener, bind};
@@ -59,6 +60,7 @@ impl App {
         let published = Arc::new(ArcSwap::from_pointee(state));
         let (writer, thread) =
             Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
+        let invitations = Invitations::new(&*keys)?;
         let coordinator = Coordinator::new(Parts {
             published,
             writer,
@@ -72,6 +74,7 @@ impl App {
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Arc::new(Mutex::new(())),
             ephemeral: Ephemeral::default(),
+            invitations,
             names: Arc::new(Names { dns: config.dns_names.clone(), ip: config.ip_addresses.clone() }),
         });
         coordinator.prepare_recovery();

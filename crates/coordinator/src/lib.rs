@@ -5,12 +5,14 @@
 
 pub mod app;
 pub mod attestation;
+pub mod challenge;
 pub mod config;
 mod connections;
 mod events;
 mod failure;
 mod grpc;
 mod http;
+pub mod invitation;
 pub mod key_pool;
 pub mod ledger;
 mod listen;

@@ -34,6 +34,7 @@
 mod activation;
 mod config;
 mod connection;
+mod coordinator;
 mod counters;
 mod files;
 mod identity;
@@ -45,6 +46,7 @@ mod uuid_file;
 
 pub use activation::{Activation, ActivationError, activate, activate_blocking};
 pub use config::{Address, Config, ConfigError, Names, VARIABLES};
+pub use coordinator::CoordinatorError;
 pub use counters::{COORDINATOR_ROOT_CA, CounterError, Counters};
 pub use files::{FileError, write_files};
 pub use identity::{Identity, IdentityError};

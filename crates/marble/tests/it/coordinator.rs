@@ -9,7 +9,7 @@ use der::{Decode as _, Encode as _};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use marblerun_api::grpc::marble_server::{Marble, MarbleServer};
-use marblerun_api::grpc::{ActivationReq, ActivationResp, Parameters};
+use marblerun_api::grpc::{ActivationReq, ActivationResp, ChallengeReq, ChallengeResp, Parameters};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, SanType,
@@ -112,6 +112,11 @@ struct Service {
 
 #[tonic::async_trait]
 impl Marble for Service {
+    /// As Coordinators that know of no challenge.
+    async fn challenge(&self, _: Request<ChallengeReq>) -> Result<Response<ChallengeResp>, Status> {
+        Err(Status::unimplemented("unknown method Challenge"))
+    }
+
     async fn activate(&self, request: Request<ActivationReq>) -> Result<Response<ActivationResp>, Status> {
         let request = request.into_inner();
         let seen = Seen { request: request.clone(), certificate: self.certificate.clone() };
