@@ -7,6 +7,8 @@ mod check;
 mod desk;
 mod emulator;
 mod evidence;
+mod expected;
+mod fresh;
 mod lab;
 mod output;
 mod recovery;
