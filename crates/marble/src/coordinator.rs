@@ -185,3 +185,73 @@ impl CoordinatorError {
         matches!(self, Self::NoCollateral | Self::OtherCertificate | Self::Parameter { .. })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    /// A Coordinator's certificates: root, intermediate, and marble root with the intermediate's key; PEM.
+    struct Pki {
+        root: rcgen::Certificate,
+        intermediate: rcgen::Certificate,
+        marble_root: rcgen::Certificate,
+    }
+
+    impl Pki {
+        fn new() -> Self {
+            let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+            let root = params.self_signed(&root_key).unwrap();
+            let intermediate = params.signed_by(&key, &Issuer::from_params(&params, &root_key)).unwrap();
+            Self { root, intermediate, marble_root: params.self_signed(&key).unwrap() }
+        }
+
+        fn attested(&self) -> Attested {
+            Attested { root: self.root.der().clone(), marble_root: self.marble_root.der().clone() }
+        }
+
+        fn parameters(&self) -> Parameters {
+            let chain = self.marble_root.pem() + &self.intermediate.pem();
+            let all = [
+                (COORDINATOR_ROOT_CA, self.root.pem()),
+                (ROOT_CA, self.marble_root.pem()),
+                (CERTIFICATE_CHAIN, chain),
+            ];
+            let environment = all.map(|(name, pem)| (name.to_owned(), Zeroizing::new(pem.into_bytes())));
+            Parameters { environment: environment.into(), ..Parameters::default() }
+        }
+    }
+
+    #[test]
+    fn what_arrives_must_be_from_the_mesh_that_was_verified() {
+        let (pki, other) = (Pki::new(), Pki::new());
+        assert_eq!(pki.attested().check(&pki.parameters()), Ok(()));
+        let refused = |name: &'static str, value: Option<String>| {
+            let mut parameters = pki.parameters();
+            parameters.environment.remove(name);
+            parameters.environment.extend(value.map(|pem| (name.to_owned(), Zeroizing::new(pem.into()))));
+            let error = pki.attested().check(&parameters).unwrap_err();
+            assert!(
+                matches!(error, CoordinatorError::Parameter { name: said, .. } if said == name),
+                "{error}"
+            );
+            assert!(error.passes());
+        };
+        for name in [COORDINATOR_ROOT_CA, ROOT_CA, CERTIFICATE_CHAIN] {
+            refused(name, None);
+            refused(name, Some("nonsense".into()));
+        }
+        refused(COORDINATOR_ROOT_CA, Some(other.root.pem()));
+        refused(COORDINATOR_ROOT_CA, Some(pki.root.pem() + &other.root.pem()));
+        refused(ROOT_CA, Some(other.marble_root.pem()));
+        refused(CERTIFICATE_CHAIN, Some(pki.marble_root.pem() + &other.intermediate.pem()));
+        // Signed by the root, but with another key than the connection's.
+        let rotated = Pki { marble_root: Pki::new().marble_root, ..Pki::new() };
+        let error = rotated.attested().check(&rotated.parameters()).unwrap_err();
+        assert!(error.to_string().contains("another key than the connection"), "{error}");
+    }
+}

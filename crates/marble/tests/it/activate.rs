@@ -13,9 +13,9 @@ use tonic::Code;
 
 use crate::coordinator::{Answer, Coordinator};
 
-const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+pub(crate) const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-fn config(address: SocketAddr, folder: &Path) -> Config {
+pub(crate) fn config(address: SocketAddr, folder: &Path) -> Config {
     Config {
         coordinator: Address { host: address.ip().to_string(), port: address.port() },
         coordinator_era: None,
@@ -28,7 +28,7 @@ fn config(address: SocketAddr, folder: &Path) -> Config {
 }
 
 /// Fast, and patient enough for every test.
-fn patience(deadline: Duration) -> Patience {
+pub(crate) fn patience(deadline: Duration) -> Patience {
     Patience { deadline, first: Duration::from_millis(1), longest: Duration::from_millis(4) }
 }
 
