@@ -2,6 +2,7 @@
 
 mod secret;
 mod update;
+pub mod v3;
 
 pub use secret::{Secret, SecretBytes, SecretUpload, SecretUploads, Secrets, SetSecrets};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,12 @@ pub use update::{Cancelled, PendingUpdate, UpdateOutcome};
 
 /// Bytes that stand as padded standard base64 in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Base64(pub Vec<u8>);
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("contentEncoding" = "base64"))
+)]
+pub struct Base64(#[cfg_attr(feature = "schema", schemars(with = "String"))] pub Vec<u8>);
 
 impl Serialize for Base64 {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -42,6 +48,7 @@ impl serde::de::Visitor<'_> for Text {
 
 /// The envelope of every answer (JSend).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Envelope<T> {
     /// `success`, `fail` or `error`.
     pub status: String,
@@ -60,7 +67,9 @@ pub mod v1 {
 
     /// `GET /status`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "PascalCase")]
+    #[cfg_attr(feature = "schema", schemars(rename = "StatusV1"))]
     pub struct Status {
         /// 0 to 3.
         pub status_code: u8,
@@ -70,6 +79,8 @@ pub mod v1 {
 
     /// `GET /manifest`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+    #[cfg_attr(feature = "schema", schemars(rename = "ManifestV1"))]
     pub struct Manifest {
         /// ECDSA signature over the manifest, base64; empty before a manifest is set.
         #[serde(rename = "ManifestSignatureRootECDSA")]
@@ -84,7 +95,9 @@ pub mod v1 {
 
     /// `GET /quote`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "PascalCase")]
+    #[cfg_attr(feature = "schema", schemars(rename = "QuoteV1"))]
     pub struct Quote {
         /// PEM, intermediate then root.
         pub cert: String,
@@ -103,6 +116,7 @@ pub mod v2 {
 
     /// `GET /api/v2/status`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Status {
         /// 0 to 3.
         pub code: u8,
@@ -112,6 +126,7 @@ pub mod v2 {
 
     /// `GET /api/v2/manifest`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "camelCase")]
     pub struct Manifest {
         /// ECDSA P-384 signature over SHA-256 of the manifest, ASN.1.
@@ -125,6 +140,7 @@ pub mod v2 {
 
     /// `POST /api/v2/manifest`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct SetManifest {
         /// The manifest's bytes.
         pub manifest: Base64,
@@ -132,6 +148,7 @@ pub mod v2 {
 
     /// Answer to [`SetManifest`].
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "PascalCase")]
     pub struct RecoverySecrets {
         /// By holder: RSA-OAEP encrypted share.
@@ -140,6 +157,7 @@ pub mod v2 {
 
     /// `GET /api/v2/quote`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Quote {
         /// PEM, intermediate then root.
         pub cert: String,
@@ -149,6 +167,7 @@ pub mod v2 {
 
     /// `POST /api/v2/recover`. Holds a secret: no `Debug`.
     #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "camelCase")]
     pub struct Recover {
         /// The decrypted recovery secret (32, 33 or 16 bytes), or that encrypted to the ephemeral key by RSAES-OAEP with
@@ -160,6 +179,7 @@ pub mod v2 {
 
     /// Answer to [`Recover`].
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct Recovered {
         /// How many more secrets are needed; 0: the deployment goes on.
         pub remaining: usize,
@@ -169,6 +189,7 @@ pub mod v2 {
 
     /// `GET /api/v2/recover/public-key`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "camelCase")]
     pub struct RecoverPublicKey {
         /// `RSA`.
@@ -179,6 +200,7 @@ pub mod v2 {
 
     /// `POST /api/v2/monotonic-counter`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct RaiseCounter {
         /// Name of the marble's counter.
         pub name: String,
@@ -188,6 +210,7 @@ pub mod v2 {
 
     /// Answer to [`RaiseCounter`].
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct CounterValue {
         /// The value before.
         pub value: u64,
@@ -195,6 +218,7 @@ pub mod v2 {
 
     /// `POST /api/v2/sign-quote`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "camelCase")]
     pub struct SignQuote {
         /// The quote to verify.
@@ -203,6 +227,7 @@ pub mod v2 {
 
     /// Answer to [`SignQuote`].
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "camelCase")]
     pub struct SignedQuote {
         /// The vendor's judgement of the platform (`UpToDate`, ...).
@@ -213,6 +238,7 @@ pub mod v2 {
 
     /// `GET /api/v2/update`.
     #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     #[serde(rename_all = "camelCase")]
     pub struct UpdateLog {
         /// One JSON object per line.

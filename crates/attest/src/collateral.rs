@@ -13,7 +13,7 @@ use crate::error::{Failure, PCK_CHAIN};
 use crate::evidence::Evidence;
 use crate::nvidia::NvidiaCollateral;
 use crate::roots::Roots;
-use crate::snp::{self, AmdCollateral, Product, Report, SigningKey, SnpTcb};
+use crate::snp::{self, AmdCollateral, Product, Report, SigningKey, SnpTcb, VekIdentity};
 use crate::x509::certificates_of_pem;
 
 /// Collateral for one piece of evidence. In JSON, bytes are hexadecimal; this is also the form of a bundle.
@@ -117,9 +117,9 @@ impl Collateral {
 pub fn needs(evidence: &[u8]) -> Result<Needs, Failure> {
     match Evidence::parse(evidence)? {
         Evidence::Intel(quote) => intel(&quote),
-        Evidence::Snp(report) => Ok(amd(&report, false)),
+        Evidence::Snp(report) => Ok(amd(&report, None)),
         Evidence::Azure(azure) => match &azure.hardware {
-            Hardware::Snp { report, .. } => Ok(amd(report, true)),
+            Hardware::Snp { report, vek } => Ok(amd(report, Some(vek))),
             Hardware::Tdx(quote) => intel(quote),
         },
         Evidence::Nvidia(nvidia) => Ok(Needs::Nvidia { has_certificates: nvidia.chain.is_some() }),
@@ -140,13 +140,37 @@ pub(crate) fn claimed_platform(quote: &Quote) -> Result<PckExtensions, Failure> 
     PckExtensions::of(leaf)
 }
 
-fn amd(report: &Report, has_certificate: bool) -> Needs {
-    let product = report.fields.product();
+/// A report of version 2 does not name its product line; the certificate that comes with it does.
+fn amd(report: &Report, vek: Option<&[u8]>) -> Needs {
+    let certified = || VekIdentity::unverified(vek?).ok()?.product().ok();
+    let product = report.fields.product().or_else(certified);
     Needs::Amd {
         product,
         chip_id: report.fields.chip_id,
         reported_tcb: SnpTcb::of(report.fields.reported_tcb, product.unwrap_or(Product::Milan)),
         signing_key: report.fields.signing_key,
-        has_certificate,
+        has_certificate: vek.is_some(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_key_names_the_line_where_the_report_does_not() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/snp/milan-v2-vcek");
+        let read = |file| std::fs::read(folder.join(file)).unwrap();
+        let report = Report::parse(&read("report.bin")).unwrap();
+        let vek = read("vcek.der");
+        let product_of = |needs| match needs {
+            Needs::Amd { product, has_certificate, .. } => (product, has_certificate),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(product_of(amd(&report, None)), (None, false));
+        assert_eq!(product_of(amd(&report, Some(&vek))), (Some(Product::Milan), true));
+        assert_eq!(product_of(amd(&report, Some(b"garbage"))), (None, true));
     }
 }

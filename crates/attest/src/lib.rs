@@ -5,9 +5,12 @@
 //! outcome. [`Genuine::accept`] holds it against a [`policy::Policy`] and gives a [`Verified`], which only this room can
 //! make. There is no verification without a binding, and no root that nobody named.
 //!
+//! [`log`] judges proofs about a Coordinator's history.
+//!
 //! This room never opens a socket, a file or a clock, and knows no other room.
 
 pub mod era;
+pub mod log;
 pub mod policy;
 
 mod azure;

@@ -32,18 +32,28 @@ pub(crate) async fn activate(
     let request = request(identity, marble_type)?;
     let start = Instant::now();
     let call = tokio::time::timeout(DEADLINE, call(address, identity, request));
-    let connection = call.await.context("no answer in time")??;
+    let (connection, _) = call.await.context("no answer in time")??;
     let elapsed = start.elapsed();
     // Closing is the marble's last step, not part of the wait for its parameters.
     let _closed = tokio::time::timeout(DEADLINE, connection).await;
     Ok(elapsed)
 }
 
+/// Activates and returns what the marble was given.
+pub(crate) async fn parameters(
+    address: SocketAddr,
+    identity: &Identity,
+    marble_type: &str,
+) -> anyhow::Result<Parameters> {
+    let call = tokio::time::timeout(DEADLINE, call(address, identity, request(identity, marble_type)?));
+    Ok(call.await.context("no answer in time")??.1)
+}
+
 async fn call(
     address: SocketAddr,
     identity: &Identity,
     request: ActivationReq,
-) -> anyhow::Result<JoinHandle<hyper::Result<()>>> {
+) -> anyhow::Result<(JoinHandle<hyper::Result<()>>, Parameters)> {
     let stream = connect(address, identity).await?;
     let (sender, connection) =
         http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream)).await?;
@@ -51,8 +61,7 @@ async fn call(
     let transport = service_fn(move |request| sender.clone().send_request(request));
     let origin = http::Uri::from_static("https://localhost");
     let answer = MarbleClient::with_origin(transport, origin).activate(request).await?;
-    complete(answer.into_inner().parameters)?;
-    Ok(connection)
+    Ok((connection, complete(answer.into_inner().parameters)?))
 }
 
 async fn connect(address: SocketAddr, identity: &Identity) -> anyhow::Result<TlsStream<TcpStream>> {
@@ -75,8 +84,9 @@ fn request(identity: &Identity, marble_type: &str) -> anyhow::Result<ActivationR
 }
 
 /// An answer without the marble's key is no activation.
-fn complete(parameters: Option<Parameters>) -> anyhow::Result<()> {
-    let key = parameters.and_then(|mut given| given.env.remove("MARBLE_PREDEFINED_PRIVATE_KEY"));
+fn complete(parameters: Option<Parameters>) -> anyhow::Result<Parameters> {
+    let given = parameters.context("the answer has no parameters")?;
+    let key = given.env.get("MARBLE_PREDEFINED_PRIVATE_KEY");
     ensure!(key.is_some_and(|key| !key.is_empty()), "the answer lacks MARBLE_PREDEFINED_PRIVATE_KEY");
-    Ok(())
+    Ok(given)
 }

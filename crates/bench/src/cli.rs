@@ -47,6 +47,12 @@ pub(crate) struct RunArguments {
     /// Activations after which the memory is compared with that of an idle Coordinator
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub(crate) activations: u64,
+    /// Entries of the log in the scenario `grown`
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub(crate) entries: u64,
+    /// Counters in the scenario `grown`
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(10..=1_000_000))]
+    pub(crate) counters: u64,
     /// Connections at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) in_flight: u16,
@@ -131,6 +137,10 @@ pub(crate) enum Scenario {
     Memory,
     /// One server core against two
     Cores,
+    /// Raised counters, memory and a restart with a long history and many counters
+    Grown,
+    /// Status while RSA-4096 secrets are made and an update is applied
+    Busy,
 }
 
 /// How results are printed.

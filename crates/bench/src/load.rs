@@ -46,13 +46,30 @@ pub(crate) struct Outcome {
 
 /// Activates with every identity at the same time, each anew as soon as it is done.
 pub(crate) async fn generate(target: &Target, until: Until, identities: &Arc<[Identity]>) -> Outcome {
+    let (target, workers, identities) = (target.clone(), identities.len(), identities.clone());
+    generate_calls(workers, until, move |worker, number| {
+        let (target, identities) = (target.clone(), identities.clone());
+        async move {
+            let marble_type = &target.types[usize::try_from(number).unwrap_or(0) % target.types.len()];
+            activate(target.address, &identities[worker], marble_type).await
+        }
+    })
+    .await
+}
+
+/// Makes calls of any kind: `call` is given the number of the worker and of the call, and says how long it took.
+pub(crate) async fn generate_calls<C, F>(workers: usize, until: Until, call: C) -> Outcome
+where
+    C: Fn(usize, u64) -> F + Clone + Send + 'static,
+    F: Future<Output = anyhow::Result<Duration>> + Send + 'static,
+{
     let course = Arc::new(Course::new(until));
     let mut outcome = Outcome::default();
-    let mut workers = JoinSet::new();
-    for index in 0..identities.len() {
-        workers.spawn(work(index, target.clone(), identities.clone(), course.clone()));
+    let mut tasks = JoinSet::new();
+    for worker in 0..workers {
+        tasks.spawn(work(worker, call.clone(), course.clone()));
     }
-    while let Some(Ok(part)) = workers.join_next().await {
+    while let Some(Ok(part)) = tasks.join_next().await {
         outcome.add(part);
     }
     outcome.elapsed = course.start.elapsed();
@@ -60,11 +77,14 @@ pub(crate) async fn generate(target: &Target, until: Until, identities: &Arc<[Id
     outcome
 }
 
-async fn work(index: usize, target: Target, identities: Arc<[Identity]>, course: Arc<Course>) -> Outcome {
+async fn work<C, F>(worker: usize, call: C, course: Arc<Course>) -> Outcome
+where
+    C: Fn(usize, u64) -> F,
+    F: Future<Output = anyhow::Result<Duration>>,
+{
     let mut outcome = Outcome::default();
     while let Some(number) = course.next() {
-        let marble_type = &target.types[usize::try_from(number).unwrap_or(0) % target.types.len()];
-        match activate(target.address, &identities[index], marble_type).await {
+        match call(worker, number).await {
             Ok(latency) => outcome.latencies.push(latency),
             Err(error) => {
                 course.failures.fetch_add(1, Ordering::Relaxed);

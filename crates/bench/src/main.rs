@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod server;
 mod tls;
+mod user;
 
 use std::process::ExitCode;
 

@@ -113,7 +113,8 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(if values.len() % 2 == 1 { upper } else { f64::midpoint(values[middle - 1], upper) })
 }
 
-fn ratio(dividend: f64, divisor: f64) -> f64 {
+/// A quotient; of nothing, nothing.
+pub(crate) fn ratio(dividend: f64, divisor: f64) -> f64 {
     if divisor > 0.0 { dividend / divisor } else { 0.0 }
 }
 

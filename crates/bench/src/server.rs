@@ -23,6 +23,8 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 /// Background work of a fresh server (pools of keys) may last so long before it is measured anyway.
 const QUIET_WITHIN: Duration = Duration::from_secs(90);
 const ACCEPTING_MANIFEST: u8 = 2;
+/// The state of a Coordinator with a manifest.
+pub(crate) const ACCEPTING_MARBLES: u8 = 3;
 
 /// Where and how servers are started.
 pub(crate) struct Site {
@@ -69,7 +71,7 @@ impl Server {
         let client = HttpClient::new(users, Arc::new(tls::user()?));
         let start = Instant::now();
         let mut server = Self::spawn(site, cpus, command, Output::Logged, marbles)?;
-        server.ready(&client).await?;
+        server.ready(&client, ACCEPTING_MANIFEST).await?;
         server.ready_after = start.elapsed();
         Ok((server, client))
     }
@@ -80,6 +82,25 @@ impl Server {
         client.set_manifest(setting.manifest.clone()).await.context("set the manifest")?;
         server.quiet().await?;
         Ok(server)
+    }
+
+    /// Kills a Coordinator and starts it again on its state; gives the time until it answers in this state.
+    pub(crate) async fn restart(
+        &mut self,
+        site: &Site,
+        client: &HttpClient,
+        state: u8,
+    ) -> anyhow::Result<Duration> {
+        self.process.kill().await?;
+        let mut command = site.pinning.command(self.cpus, site.coordinator.as_os_str());
+        configure(&mut command, self.address, client.address());
+        let log = File::create(self.folder.path().join("log"))?;
+        command.current_dir(self.folder.path()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        let start = Instant::now();
+        self.process = command.spawn()?;
+        self.pid = self.process.id().context("the process has ended")?;
+        self.ready(client, state).await?;
+        Ok(start.elapsed())
     }
 
     /// Waits until the process hardly uses its CPU and does not wait for it either, for a bounded time: a Coordinator
@@ -126,10 +147,10 @@ impl Server {
         Ok(line.trim_end().strip_prefix("listening on ").context("unknown first line")?.parse()?)
     }
 
-    async fn ready(&mut self, client: &HttpClient) -> anyhow::Result<()> {
+    async fn ready(&mut self, client: &HttpClient, expected: u8) -> anyhow::Result<()> {
         let start = Instant::now();
         loop {
-            if client.state().await.is_ok_and(|state| state == ACCEPTING_MANIFEST) {
+            if client.state().await.is_ok_and(|state| state == expected) {
                 return Ok(());
             }
             if let Some(status) = self.process.try_wait()? {

@@ -62,6 +62,23 @@ pub(crate) fn user() -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
+/// A user's or an activated marble's side of the client API, logged in with this certificate, HTTP/1.1.
+pub(crate) fn logged_in(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(provider(KeyExchange::X25519));
+    let verifier = Arc::new(AnyServer::new(&provider));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(chain, key)?;
+    config.resumption = Resumption::disabled();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// The floor server's side: a client certificate is required, any will do.
 pub(crate) fn floor(
     certificate: CertificateDer<'static>,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
 use marblerun_attest::era::EraError;
+use marblerun_attest::log::LogError;
 use marblerun_collateral::CollateralError;
 use marblerun_tee::TeeError;
 use marblerun_tee::emulated::EmulatorError;
@@ -61,6 +62,12 @@ pub enum Failure {
     /// What vendors publish about a platform.
     #[error(transparent)]
     Collateral(#[from] CollateralError),
+    /// What it says about its log does not hold.
+    #[error("the Coordinator's log does not verify: {0}. Nothing was remembered of it")]
+    Log(#[from] LogError),
+    /// Its history contradicts what it signed before.
+    #[error("{0}")]
+    LogAlarm(String),
     /// The PKCS#11 token. Never says what is secret: neither PIN nor key.
     #[error("the PKCS#11 token of {name}: {reason}")]
     Token {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use marblerun_api::client::{Address, CertificateChain, Client, Identity, Trust};
+use marblerun_api::client::{Address, CertificateChain, CertificateDer, Client, Identity, Trust};
 use marblerun_api::rest::v2;
 use marblerun_attest::era::{Expectation, Tolerance};
 use marblerun_attest::policy::Mismatch;
@@ -66,15 +66,22 @@ pub(crate) fn known_as(
         warn_insecure("the Coordinator's certificate is not checked");
         return Ok(Client::new(address, Trust::Anyone, identity)?);
     }
-    let path = context.cache_path()?;
-    let cached = cache::load(&path)?;
-    if !cached.verified {
-        console::note(&format!(
-            "Note: the certificate in {} was saved without verification; `marblerun manifest verify` makes up for it",
-            path.display()
-        ));
+    Ok(Client::new(address, Trust::Pinned(vec![context.cached_root()?]), identity)?)
+}
+
+/// As [`known`], with the root certificate that is trusted: the cached one, or, if the user trusts anyone, the one that
+/// is shown.
+pub(crate) async fn known_root(
+    address: &str,
+    context: &Context,
+) -> Result<(Client, CertificateDer<'static>), Failure> {
+    if context.global.insecure {
+        let coordinator = verified(address, context).await?;
+        return Ok((coordinator.client, coordinator.chain.root().clone()));
     }
-    Ok(Client::new(address, Trust::Pinned(vec![cached.root]), identity)?)
+    let root = context.cached_root()?;
+    let client = Client::new(Address::parse(address)?, Trust::Pinned(vec![root.clone()]), None)?;
+    Ok((client, root))
 }
 
 impl Context {
@@ -91,6 +98,19 @@ impl Context {
     /// Where the Coordinator's certificates are cached.
     pub(crate) fn cache_path(&self) -> Result<PathBuf, Failure> {
         self.global.coordinator_cert.clone().map_or_else(|| cache::default_path(&self.surroundings), Ok)
+    }
+
+    /// The root certificate that an earlier command saved.
+    fn cached_root(&self) -> Result<CertificateDer<'static>, Failure> {
+        let path = self.cache_path()?;
+        let cached = cache::load(&path)?;
+        if !cached.verified {
+            console::note(&format!(
+                "Note: the certificate in {} was saved without verification; `marblerun manifest verify` makes up for it",
+                path.display()
+            ));
+        }
+        Ok(cached.root)
     }
 
     /// Saves the certificates for the commands that come later.

@@ -157,11 +157,7 @@ impl Service {
     /// Takes the entries of a bundle that count at `now`, and tells which do not.
     pub fn import(&self, bundle: &Bundle, now: SystemTime) -> Vec<Refused> {
         // Who brings it has nothing newer.
-        bundle
-            .entries
-            .iter()
-            .filter_map(|entry| self.0.take(entry, seconds(now), seconds(now)).err())
-            .collect()
+        bundle.entries.iter().filter_map(|entry| self.0.take(entry, seconds(now), seconds(now))).collect()
     }
 
     /// All that is kept.
@@ -188,7 +184,7 @@ impl Service {
         self.0.check_clock(seconds(now))?;
         let now = seconds(now);
         let take = |entry: &Entry| self.0.take(entry, entry.fetched.unwrap_or_default().min(now), now);
-        Ok(entries.iter().filter_map(|entry| take(entry).err()).collect())
+        Ok(entries.iter().filter_map(take).collect())
     }
 
     /// Writes all that is kept to the folder, if there is one. It blocks on the disk.

@@ -17,6 +17,7 @@ use marblerun_store::FileStore;
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, Semaphore, watch};
 
+use crate::admissions::Admissions;
 use crate::attestation::{Attestation, Mode};
 use crate::config::Config;
 use crate::events::Events;
@@ -64,12 +65,13 @@ impl App {
         let coordinator = Coordinator::new(Parts {
             published,
             writer,
-            attestation: attestation(&config, &*tee, clock())?,
+            attestation: attestation(&config, &*tee)?,
             tee,
             keys,
             presented,
             metrics: Metrics::new(&http::names())?,
             events: Events::default(),
+            admissions: Admissions::default(),
             clock,
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Arc::new(Mutex::new(())),
@@ -77,6 +79,8 @@ impl App {
             invitations,
             names: Arc::new(Names { dns: config.dns_names.clone(), ip: config.ip_addresses.clone() }),
         });
+        // Now that it is known whose collateral counts.
+        coordinator.attestation().load(clock()).context("the collateral that was kept")?;
         coordinator.prepare_recovery();
         let app = Self::bind(coordinator, thread, &config, client_shows, mesh_shows).await?;
         // Last, because it cannot be taken back.
@@ -141,6 +145,8 @@ impl App {
             tasks.spawn(observers.serve(stop));
         }
         while tasks.join_next().await.is_some() {}
+        let coordinator = self.coordinator.clone();
+        let _ = tokio::task::spawn_blocking(move || coordinator.attestation().save()).await;
         // The last handle to the writer goes with the Coordinator; what it has is durable before it ends.
         drop(self.coordinator);
         let _ = tokio::task::spawn_blocking(move || self.writer.join()).await;
@@ -151,7 +157,7 @@ impl App {
 
 /// Evidence is ignored in explicit simulation only. Collateral is kept beside the sealed state: all of it is signed, and
 /// nothing that does not verify counts.
-fn attestation(config: &Config, tee: &dyn Tee, now: SystemTime) -> anyhow::Result<Attestation> {
+fn attestation(config: &Config, tee: &dyn Tee) -> anyhow::Result<Attestation> {
     let mode = match tee.origin() {
         "simulation" => Mode::Simulation,
         _ => Mode::Evidence,
@@ -159,9 +165,6 @@ fn attestation(config: &Config, tee: &dyn Tee, now: SystemTime) -> anyhow::Resul
     let mut options = Options::new(Roots::of_hardware_vendors()?);
     options.folder = (mode == Mode::Evidence).then(|| config.seal_dir.join("collateral"));
     let collateral = collateral::Service::new(config.collateral.clone(), options)?;
-    for refused in collateral.load(now).context("the collateral that was kept")? {
-        tracing::info!(why = %refused.error, "collateral that was kept does not count any more");
-    }
     Ok(Attestation::new(mode, collateral))
 }
 

@@ -8,7 +8,7 @@ use marblerun_attest::{
     Appraisal, Binding, Collateral, Failure as EvidenceFailure, Genuine, Memory, Needs, Roots,
     SimulationVerifier, Unverified, Verified, Verifier as _, describe, needs,
 };
-use marblerun_collateral::Service;
+use marblerun_collateral::{CollateralError, Service};
 use marblerun_core::{Deployment, Refusal, activation};
 
 /// Verifies evidence for the Coordinator.
@@ -32,6 +32,24 @@ impl Attestation {
     /// With collateral from `collateral`.
     pub fn new(mode: Mode, collateral: Service) -> Self {
         Self { mode, collateral, memory: Memory::default() }
+    }
+
+    /// Takes collateral that was kept and still counts. Nobody takes the service's word for anything: all is verified.
+    ///
+    /// # Errors
+    /// If the folder cannot be read, or the clock stands before something that a vendor signed.
+    pub fn load(&self, now: SystemTime) -> Result<(), CollateralError> {
+        for refused in self.collateral.load(now)? {
+            tracing::info!(why = %refused.error, "collateral that was kept does not count any more");
+        }
+        Ok(())
+    }
+
+    /// Writes what is kept to its folder, for the next start. Blocks on the disk; losing it costs fetching it again.
+    pub(crate) fn save(&self) {
+        if let Err(error) = self.collateral.save() {
+            tracing::warn!(%error, "the collateral cannot be kept for the next start");
+        }
     }
 
     /// Whose word counts under this deployment.

@@ -64,9 +64,10 @@ impl Failure {
                 Refusal::UnknownSecret(_) | Refusal::UnknownPackage(_) | Refusal::NoUpdatePending => {
                     StatusCode::NOT_FOUND
                 }
-                Refusal::NotAllowed { .. } | Refusal::MayNotUpdate { .. } | Refusal::MayNotRaise { .. } => {
-                    StatusCode::FORBIDDEN
-                }
+                Refusal::MayNotAudit(_)
+                | Refusal::NotAllowed { .. }
+                | Refusal::MayNotUpdate { .. }
+                | Refusal::MayNotRaise { .. } => StatusCode::FORBIDDEN,
                 Refusal::Collateral(_) => StatusCode::SERVICE_UNAVAILABLE,
                 Refusal::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,

@@ -255,6 +255,11 @@ impl Ledger {
         }
     }
 
+    /// Where the journal stands: everything up to there is durable. `None` where nothing is kept.
+    pub fn head(&self) -> Option<Head> {
+        self.open.as_ref().map(|open| open.journal.head())
+    }
+
     fn replace(&mut self, after: &Deployment) -> Result<(), LedgerError> {
         let open = self.open.as_mut().ok_or(LedgerError::Internal("no journal is open"))?;
         let encoded = open.journal.compact(&encode_snapshot(after)?, &*self.keys)?;
@@ -286,7 +291,8 @@ impl Ledger {
             Err(reason) => return self.locked(data, reason),
         };
         let opened = Journal::open(data, dek, &kek)?;
-        let deployment = replay(&opened.records)?;
+        let mut deployment = replay(&opened.records)?;
+        deployment.head = Some(opened.journal.head());
         let snapshot_length = opened.records.first().map_or(0, |(_, snapshot)| snapshot.len() as u64);
         let torn = opened.valid_length != data.len() as u64;
         if torn {

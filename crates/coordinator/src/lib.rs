@@ -3,6 +3,7 @@
 //! Decisions are made in the core room; this room moves bytes, time and keys to it and its answers back. See
 //! [`app::App`] for start-up, [`service::Coordinator`] for the use cases, [`writer`] for how state changes.
 
+mod admissions;
 pub mod app;
 pub mod attestation;
 pub mod challenge;
@@ -19,6 +20,7 @@ mod listen;
 pub mod logging;
 mod metrics;
 mod observe;
+mod quote;
 mod recovery;
 pub mod service;
 mod slow;

@@ -8,11 +8,13 @@ use marblerun_attest::{Binding, Verified};
 use marblerun_core::activation::{self, Admission, Request};
 use marblerun_core::secrets::Upload;
 use marblerun_core::{
-    ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, prepare, upload_secrets,
+    ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, milliseconds, prepare,
+    upload_secrets,
 };
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
+use crate::admissions::Admissions;
 use crate::attestation::Attestation;
 use crate::events::Events;
 use crate::failure::Failure;
@@ -51,6 +53,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The last activations.
     pub events: Events,
+    /// The last marbles that came.
+    pub admissions: Admissions,
     /// What time it is.
     pub clock: fn() -> SystemTime,
     /// At most this many slow activations at once.
@@ -63,14 +67,6 @@ pub struct Parts {
     pub names: Arc<Names>,
     /// What marbles are told before they prove anything.
     pub invitations: Invitations,
-}
-
-/// The certificates of the Coordinator and evidence for them.
-pub struct Quote {
-    /// PEM, intermediate then root.
-    pub certificates: String,
-    /// Evidence over the root; `None` in simulation.
-    pub evidence: Option<Vec<u8>>,
 }
 
 impl Coordinator {
@@ -94,6 +90,16 @@ impl Coordinator {
     /// The last activations.
     pub fn events(&self) -> &Events {
         &self.0.events
+    }
+
+    /// Issues our own evidence.
+    pub(crate) fn tee(&self) -> &dyn Tee {
+        &*self.0.tee
+    }
+
+    /// The last marbles that came.
+    pub(crate) fn admissions(&self) -> &Admissions {
+        &self.0.admissions
     }
 
     /// Judges evidence.
@@ -147,26 +153,6 @@ impl Coordinator {
             _ => "",
         };
         (phase, format!("{}{remark}", phase.message()))
-    }
-
-    /// Certificates and evidence over SHA-256 of the root and the caller's nonce.
-    ///
-    /// # Errors
-    /// If the TEE issues no evidence.
-    pub fn quote(&self, nonce: &[u8]) -> Result<Quote, Failure> {
-        let state = self.state();
-        let (root, certificates) = match state.deployment() {
-            Some(deployment) => (&deployment.pki.root, pem_chain(&deployment.chain)),
-            None => (&state.pki().root, pem_chain(&marblerun_core::Chain::of(state.pki()))),
-        };
-        let mut hash = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
-        hash.update(root);
-        hash.update(nonce);
-        let mut report_data = [0; 64];
-        report_data[..32].copy_from_slice(hash.finish().as_ref());
-        let evidence =
-            self.0.tee.evidence(&report_data).map_err(|error| Failure::Internal(error.to_string()))?;
-        Ok(Quote { certificates, evidence })
     }
 
     /// Sets the manifest: checks it, makes everything slow, then decides and commits.
@@ -249,6 +235,15 @@ impl Coordinator {
         Ok(())
     }
 
+    /// Records that a user reads secrets, if they may; gives the state with the values, once the record is durable.
+    ///
+    /// # Errors
+    /// Why nothing is to be handed out.
+    pub async fn read_secrets(&self, user: User, names: Vec<String>) -> Result<State, Failure> {
+        let at = milliseconds(self.now());
+        Ok(self.0.writer.submit(Command::ReadSecrets { user, names, at }).await?)
+    }
+
     /// Raises a marble's counter if `value` is higher; gives the value before.
     ///
     /// # Errors
@@ -278,6 +273,7 @@ impl Coordinator {
             Ok(admission) => self.admitted(&ask, admission),
             Err(failure) => {
                 tracing::warn!(marble_type = label, uuid = cut(&ask.uuid), "activation refused: {failure}");
+                self.0.admissions.refused(&ask.marble_type, &ask.uuid, &failure.message(), self.now());
             }
         }
         outcome
@@ -286,7 +282,9 @@ impl Coordinator {
     fn admitted(&self, ask: &Ask, admission: &Admission) {
         let uuid = admission.uuid.hyphenated().to_string();
         tracing::info!(marble_type = ask.marble_type, uuid, "marble activated");
-        self.0.events.activated(&ask.marble_type, &uuid, &ask.evidence, (self.0.clock)());
+        let now = self.now();
+        self.0.events.activated(&ask.marble_type, &uuid, &ask.evidence, now);
+        self.0.admissions.admitted(&ask.marble_type, &uuid, now);
     }
 
     async fn admit(&self, peer: &PeerCertificate, ask: &Ask) -> Result<Admission, Failure> {
@@ -385,10 +383,6 @@ pub struct Ask {
 fn known_type<'a>(state: &State, marble_type: &'a str) -> &'a str {
     let known = state.deployment().is_some_and(|d| d.manifest.marbles.contains_key(marble_type));
     if known { marble_type } else { UNKNOWN_TYPE }
-}
-
-fn pem_chain(chain: &marblerun_core::Chain) -> String {
-    format!("{}{}", chain.intermediate, chain.root)
 }
 
 /// At most 64 characters of a text from the wire.

@@ -142,8 +142,16 @@ impl Loop {
     fn commit(&mut self, events: &[Event], state: &State) -> Result<(), CommitError> {
         let Some(deployment) = state.deployment().filter(|_| !events.is_empty()) else { return Ok(()) };
         self.ledger.commit(events, deployment).map_err(not_durable)?;
-        self.published.store(Arc::new(state.clone()));
+        self.publish(state.clone());
         Ok(())
+    }
+
+    /// Shows readers a state that is durable, with the record that made it so.
+    fn publish(&self, mut state: State) {
+        if let State::Serving(deployment) = &mut state {
+            deployment.head = self.ledger.head();
+        }
+        self.published.store(Arc::new(state));
     }
 
     fn carry_out_alone(&mut self, command: &Command) -> Result<(), CommitError> {
@@ -162,7 +170,7 @@ impl Loop {
         let deployment = after.deployment().ok_or(CommitError::Closed)?;
         let hints = rekey.shares.hints.clone();
         self.ledger.rekey(deployment, &rekey.dek, hints).map_err(not_durable)?;
-        self.published.store(Arc::new(after));
+        self.publish(after);
         Ok(())
     }
 
@@ -174,7 +182,7 @@ impl Loop {
             Given::More(recovery) => State::Recovery(Arc::new(recovery)),
             Given::Enough(dek) => State::Serving(self.open(&state, &dek)?),
         };
-        self.published.store(Arc::new(after));
+        self.publish(after);
         Ok(())
     }
 
@@ -196,7 +204,7 @@ impl Loop {
         let deployment = after.deployment().ok_or(CommitError::Closed)?;
         let hints = prepared.shares.hints.clone();
         self.ledger.begin(deployment, &prepared.dek, hints).map_err(not_durable)?;
-        self.published.store(Arc::new(after));
+        self.publish(after);
         Ok(())
     }
 }

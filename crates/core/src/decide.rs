@@ -39,6 +39,15 @@ pub enum Command {
         /// Milliseconds since 1970.
         at: u64,
     },
+    /// Hand out values of secrets to a user who may read them all; the values are in the state that this is decided on.
+    ReadSecrets {
+        /// Who; proven.
+        user: User,
+        /// Names of the secrets.
+        names: Vec<String>,
+        /// Milliseconds since 1970.
+        at: u64,
+    },
     /// Raise a marble's counter; a value that is not higher changes nothing.
     RaiseCounter {
         /// Whose; proven.
@@ -93,6 +102,7 @@ pub fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refusal> {
             user.must_belong_to(serving(state)?)?;
             Ok(vec![Event::SecretsSet { at: *at, user: user.name().into(), values: values.clone() }])
         }
+        Command::ReadSecrets { user, names, at } => read_secrets(serving(state)?, user, names, *at),
         Command::RaiseCounter { marble, name, value } => raise_counter(serving(state)?, marble, name, *value),
         Command::ProposeUpdate { user, manifest, at } => {
             update::propose(serving(state)?, user, manifest, *at)
@@ -135,6 +145,17 @@ fn count_activation(deployment: &Deployment, marble_type: &str, epoch: u64) -> R
 
 fn serving(state: &State) -> Result<&Deployment, Refusal> {
     state.deployment().ok_or(Refusal::NotServing(state.phase()))
+}
+
+fn read_secrets(
+    deployment: &Deployment,
+    user: &User,
+    names: &[String],
+    at: u64,
+) -> Result<Vec<Event>, Refusal> {
+    let found = crate::upload::read_secrets(deployment, user, names)?;
+    let names = found.into_keys().map(str::to_owned).collect();
+    Ok(vec![Event::SecretsRead { at, user: user.name().into(), names }])
 }
 
 fn raise_counter(

@@ -10,9 +10,10 @@ use marblerun_manifest::{Manifest, ManifestErrors, SecretKind};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::access::Accesses;
 use crate::counters::{CounterId, Counters};
 use crate::encoding::json;
-use crate::log::{History, LogLine, from_milliseconds, milliseconds};
+use crate::log::{History, LogKey, LogLine, from_milliseconds, milliseconds};
 use crate::pki::Pki;
 use crate::policy::Policies;
 use crate::secrets::{RootSecret, SecretValue};
@@ -38,6 +39,15 @@ pub enum Event {
         user: String,
         /// By name.
         values: BTreeMap<String, SecretValue>,
+    },
+    /// A user read values of secrets; durable before they are handed out.
+    SecretsRead {
+        /// Milliseconds since 1970.
+        at: u64,
+        /// Name of the user.
+        user: String,
+        /// Names of the secrets, each once.
+        names: BTreeSet<String>,
     },
     /// A marble raised a counter.
     CounterRaised {
@@ -100,9 +110,14 @@ pub struct Stored {
     /// See [`Deployment::log`].
     #[serde(default)]
     pub log: History,
+    /// See [`Deployment::log_key`].
+    pub log_key: LogKey,
     /// See [`Deployment::epoch`].
     #[serde(default)]
     pub epoch: u64,
+    /// See [`Deployment::accesses`].
+    #[serde(default, skip_serializing_if = "Accesses::is_empty")]
+    pub accesses: Accesses,
     /// See [`Deployment::counters`].
     #[serde(default, skip_serializing_if = "Counters::is_empty")]
     pub counters: Counters,
@@ -220,7 +235,9 @@ impl Stored {
             previous: deployment.previous.as_ref().map(|p| (p.root_secret.clone(), p.secrets.clone())),
             activations: (*deployment.activations).clone(),
             log: deployment.log.clone(),
+            log_key: deployment.log_key.clone(),
             epoch: deployment.epoch,
+            accesses: deployment.accesses.clone(),
             counters: deployment.counters.clone(),
             raised: (*deployment.raised).clone(),
             pending: deployment.pending.as_deref().map(StoredPending::of),
@@ -251,7 +268,10 @@ impl Stored {
             }),
             activations: Arc::new(self.activations.clone()),
             log: self.log.clone(),
+            log_key: self.log_key.clone(),
+            head: None,
             epoch: self.epoch,
+            accesses: self.accesses.clone(),
             counters: self.counters.clone(),
             raised: Arc::new(self.raised.clone()),
             pending: None,
@@ -290,6 +310,7 @@ impl Deployment {
             Event::ManifestSet(_) => Err(ReplayError::Order("a manifest was set twice")),
             Event::Activated { marble_type } => Ok(self.counting(marble_type)),
             Event::SecretsSet { at, user, values } => self.with_secrets(*at, user, values),
+            Event::SecretsRead { at, user, names } => Ok(self.with_reads(*at, user, names)),
             Event::CounterRaised { id, value } => {
                 Ok(Self { counters: self.counters.raised(id, *value), ..self.clone() })
             }
@@ -308,6 +329,12 @@ impl Deployment {
         Self { activations, ..self.clone() }
     }
 
+    fn with_reads(&self, at: u64, user: &str, names: &BTreeSet<String>) -> Self {
+        let mut accesses = self.accesses.clone();
+        names.iter().for_each(|name| accesses.read(user, name, at));
+        Self { accesses, ..self.clone() }
+    }
+
     /// With uploaded values, which end the epoch: what was rendered with older ones is void.
     fn with_secrets(
         &self,
@@ -316,12 +343,14 @@ impl Deployment {
         values: &BTreeMap<String, SecretValue>,
     ) -> Result<Self, ReplayError> {
         let (mut secrets, mut log) = (Arc::clone(&self.secrets), self.log.clone());
+        let mut accesses = self.accesses.clone();
         for (name, value) in values {
             let definition = self.manifest.secrets.get(name);
             let definition = definition.ok_or(ReplayError::Order("a secret was set that is not defined"))?;
             Arc::make_mut(&mut secrets).insert(name.clone(), value.clone());
             log = log.with(secret_set(at, user, name, definition.kind));
+            accesses.written(user, name, at);
         }
-        Ok(Self { secrets, log, epoch: self.epoch.saturating_add(1), ..self.clone() })
+        Ok(Self { secrets, log, accesses, epoch: self.epoch.saturating_add(1), ..self.clone() })
     }
 }

@@ -6,6 +6,7 @@
 //! [`decide()`] turns a [`Command`] into [`Event`]s, [`apply`] turns events into the next [`State`]; there is no other
 //! way for state to change.
 
+mod access;
 pub mod activation;
 mod counters;
 mod decide;
@@ -26,12 +27,13 @@ pub mod update;
 mod upload;
 mod user;
 
+pub use access::{Access, Accesses};
 pub use counters::{CounterId, Counters, MAX_COUNTER_NAME, MAX_COUNTERS};
 pub use decide::{Command, decide, recover};
 pub use event::{
     Event, ReplayError, Stored, apply, decode_events, decode_snapshot, encode_events, encode_snapshot,
 };
-pub use log::{History, LogLine, iso8601, milliseconds};
+pub use log::{History, LogKey, LogLine, RangeError, iso8601, milliseconds};
 pub use marble::ActiveMarble;
 pub use refusal::Refusal;
 pub use setup::{Prepared, prepare};

@@ -142,6 +142,9 @@ pub enum Refusal {
         /// Name of the secret.
         secret: String,
     },
+    /// The user's roles do not allow reading the audit.
+    #[error("user {0:?} may not read the audit: none of the user's roles in the manifest has `ReadAudit`")]
+    MayNotAudit(String),
     /// The user's roles do not allow updating the manifest.
     #[error(
         "user {user:?} may not update the manifest: none of the user's roles in the manifest has `UpdateManifest`"

@@ -5,11 +5,12 @@ use std::time::SystemTime;
 
 use marblerun_manifest::{FeatureGate, Finding, Manifest};
 
+use crate::access::Accesses;
 use crate::counters::Counters;
 use crate::event::Stored;
 use crate::journal::Dek;
 use crate::keys::KeySource;
-use crate::log::{History, LogLine, milliseconds};
+use crate::log::{History, LogKey, LogLine, milliseconds};
 use crate::pki::Pki;
 use crate::recovery::{self, Shares};
 use crate::refusal::Refusal;
@@ -50,7 +51,9 @@ pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> 
         previous: None,
         activations: BTreeMap::new(),
         log: History::default().with(LogLine::new(now, "Initial manifest set")),
+        log_key: LogKey::generate(keys)?,
         epoch: 0,
+        accesses: Accesses::default(),
         counters: Counters::default(),
         raised: BTreeMap::new(),
         pending: None,

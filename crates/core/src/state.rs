@@ -6,10 +6,11 @@ use std::time::SystemTime;
 
 use marblerun_manifest::Manifest;
 
+use crate::access::Accesses;
 use crate::counters::Counters;
 use crate::encoding::pem;
-use crate::journal::Header;
-use crate::log::History;
+use crate::journal::{Head, Header};
+use crate::log::{History, LogKey};
 use crate::pki::Pki;
 use crate::policy::Policies;
 use crate::recovery::shamir::Share;
@@ -18,6 +19,7 @@ use crate::update::Pending;
 
 /// What a Coordinator is at a moment. Cheap to clone: readers get a published copy.
 #[derive(Clone)]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is published behind an `Arc`")]
 pub enum State {
     /// No manifest yet. The certificates live in memory only: a restart makes new ones.
     Accepting(Arc<Pki>),
@@ -62,8 +64,14 @@ pub struct Deployment {
     pub activations: Arc<BTreeMap<String, u64>>,
     /// What happened to the deployment, for its users.
     pub log: History,
+    /// Signs checkpoints of the log.
+    pub log_key: LogKey,
+    /// The record of the journal that made this state durable; `None` where nothing is kept, or not yet.
+    pub head: Option<Head>,
     /// Counts changes of certificates and secrets: an admission made under another epoch is void.
     pub epoch: u64,
+    /// Who used which secret.
+    pub accesses: Accesses,
     /// Monotonic counters of marbles.
     pub counters: Counters,
     /// Smallest security versions that were raised since the manifest was set, by package.

@@ -56,6 +56,11 @@ impl User {
         self.roles().any(|role| matches!(role, Role::Manifest { update: true }))
     }
 
+    /// Whether the user's roles have `ReadAudit`.
+    pub fn may_read_audit(&self) -> bool {
+        self.roles().any(|role| matches!(role, Role::Audit { read: true }))
+    }
+
     /// Whether there is anything at all that the user may update.
     pub(crate) fn may_update_anything(&self) -> bool {
         self.may_update_manifest()

@@ -383,6 +383,11 @@ pub enum Role {
         /// `UpdateManifest` is among the actions.
         update: bool,
     },
+    /// Read who used which secret, and which marbles were admitted or refused.
+    Audit {
+        /// `ReadAudit` is among the actions.
+        read: bool,
+    },
 }
 
 /// Connections that the runtime of a marble protects by itself.

@@ -278,12 +278,12 @@ written! {
     /// What the holders of a role may do.
     pub struct Role {
         /// What kind of thing the role is about.
-        #[schemars(extend("enum" = ["Packages", "Secrets", "Manifest", null]))]
+        #[schemars(extend("enum" = ["Packages", "Secrets", "Manifest", "Audit", null]))]
         "ResourceType" => resource_type: String,
-        /// Names of packages or secrets; none for Manifest.
+        /// Names of packages or secrets; none for Manifest and Audit.
         "ResourceNames" => resource_names: Vec<String>,
         /// UpdateSecurityVersion for packages, ReadSecret and WriteSecret for secrets, UpdateManifest for the
-        /// manifest; in any case.
+        /// manifest, ReadAudit for the audit; in any case.
         "Actions" => actions: Vec<String>,
     }
     without_effect []

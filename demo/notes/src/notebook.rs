@@ -35,16 +35,22 @@ pub struct Notebook {
 }
 
 impl Notebook {
-    /// The notes that `vault` holds.
+    /// The notes that `vault` holds. If it opens under the key of `previous` alone, they are encrypted anew under its own;
+    /// also says whether that happened.
     ///
     /// # Errors
     /// If the vault does not open, or holds something else.
-    pub fn open(vault: Vault) -> Result<Self, NotebookError> {
-        let notes = match vault.load()? {
+    pub fn open(vault: Vault, previous: Option<Vault>) -> Result<(Self, bool), NotebookError> {
+        let (content, moved) = load(&vault, previous)?;
+        let notes = match content {
             Some(content) => serde_json::from_slice(&content).map_err(|_| NotebookError::Content)?,
             None => Vec::new(),
         };
-        Ok(Self { vault, notes })
+        let notebook = Self { vault, notes };
+        if moved {
+            notebook.save()?;
+        }
+        Ok((notebook, moved))
     }
 
     /// All notes.
@@ -78,6 +84,19 @@ impl Notebook {
     }
 }
 
+type Content = Option<zeroize::Zeroizing<Vec<u8>>>;
+
+/// The content under either key, and whether it was the previous one. What opens under neither fails as under the own.
+fn load(vault: &Vault, previous: Option<Vault>) -> Result<(Content, bool), VaultError> {
+    match (vault.load(), previous) {
+        (Err(sealed @ VaultError::Sealed { .. }), Some(previous)) => match previous.load() {
+            Ok(content) => Ok((content, true)),
+            Err(_) => Err(sealed),
+        },
+        (loaded, _) => Ok((loaded?, false)),
+    }
+}
+
 /// A note was not kept, or the notes were not found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -103,7 +122,24 @@ mod tests {
     use super::*;
 
     fn open(folder: &Path) -> Notebook {
-        Notebook::open(Vault::new(&folder.join("notes"), &"ab".repeat(32)).unwrap()).unwrap()
+        Notebook::open(vault(folder, "ab"), None).unwrap().0
+    }
+
+    fn vault(folder: &Path, key: &str) -> Vault {
+        Vault::new(&folder.join("notes"), &key.repeat(32)).unwrap()
+    }
+
+    #[test]
+    fn a_rotated_key_opens_the_notes_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path()).add("a", "one").unwrap();
+        let (new, old) = (|| vault(folder.path(), "cd"), || vault(folder.path(), "ab"));
+        assert!(Notebook::open(new(), None).is_err());
+        assert!(Notebook::open(new(), Some(vault(folder.path(), "ef"))).is_err());
+        let (notebook, moved) = Notebook::open(new(), Some(old())).unwrap();
+        assert!(moved && notebook.notes().len() == 1);
+        let (_, moved) = Notebook::open(new(), Some(old())).unwrap();
+        assert!(!moved && old().load().is_err(), "it lies under the new key now");
     }
 
     #[test]

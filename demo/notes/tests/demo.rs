@@ -99,6 +99,20 @@ fn it_shows_what_it_promises_and_leaves_nothing() {
         "with 2 notes",
         "read      note 2",
         "does not open with this marble's key",
+        "the root secret is rotated",
+        "1 user still needs to acknowledge",
+        "Update successfully",
+        "now under a",
+        "new keys for both, and the notes are all there",
+        "recovery mode",
+        "Remaining",
+        "Recovery successful.",
+        "the same root certificate, the same manifest",
+        "with 2 notes",
+        "Initial manifest set",
+        "Waiting for acknowledgments",
+        "Complete Manifest updated",
+        "the tree has exactly these entries",
         "All of this was seen to be so",
     ] {
         let (_, after) =
@@ -120,6 +134,8 @@ fn a_signal_at_any_moment_leaves_no_process_and_no_file() {
         ("writes and reads notes", Signal::HUP),
         ("Kill the Coordinator", Signal::INT),
         ("Restart the notes service", Signal::TERM),
+        ("Alice proposes new keys", Signal::INT),
+        ("The sealed key is lost", Signal::HUP),
     ] {
         let mut demo = Demo::start();
         demo.read_until(Some(moment));

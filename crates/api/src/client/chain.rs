@@ -106,6 +106,15 @@ pub fn pem_certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Cha
         .collect()
 }
 
+/// SubjectPublicKeyInfo (RFC 5280 section 4.1) of a certificate, DER.
+///
+/// # Errors
+/// [`ChainError::Unreadable`].
+pub fn public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, ChainError> {
+    let spki = parse(certificate, 1)?.tbs_certificate().subject_public_key_info().to_der();
+    spki.map_err(|error| ChainError::Unreadable { position: 1, reason: error.to_string() })
+}
+
 fn to_pem(certificate: &CertificateDer<'_>) -> String {
     // Encoding fails for lengths near usize::MAX only, which no certificate in memory has.
     pem::encode_string("CERTIFICATE", LineEnding::LF, certificate).unwrap_or_default()

@@ -9,12 +9,13 @@ mod address;
 mod chain;
 mod error;
 mod exchange;
+mod log;
 mod pem;
 mod tls;
 mod update;
 
 pub use address::{Address, DEFAULT_PORT};
-pub use chain::{CertificateChain, ChainError, pem_certificates};
+pub use chain::{CertificateChain, ChainError, pem_certificates, public_key};
 pub use error::{ClientError, printable};
 pub use exchange::Limits;
 pub use pem::PemError;

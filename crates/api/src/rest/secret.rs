@@ -12,7 +12,12 @@ use zeroize::Zeroizing;
 
 /// Bytes of a secret as padded standard base64. Wiped when dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct SecretBytes(pub Zeroizing<Vec<u8>>);
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("contentEncoding" = "base64"))
+)]
+pub struct SecretBytes(#[cfg_attr(feature = "schema", schemars(with = "String"))] pub Zeroizing<Vec<u8>>);
 
 impl Serialize for SecretBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -47,6 +52,7 @@ impl Visitor<'_> for Base64Text {
 /// What a user uploads for one secret: `{Key}`, or `{Cert, Private}`. Keys in any case; unknown ones, and a key that
 /// stands there twice, are refused; null means absent.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct SecretUpload {
     /// Bytes of a symmetric key or of plain data.
@@ -85,6 +91,7 @@ impl<'de> Deserialize<'de> for SecretUpload {
 /// Secrets by name, as version 1 of the API and files for `marblerun secret set` have them. A name that stands there
 /// twice is refused: nobody can say which value was meant.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct SecretUploads(pub BTreeMap<String, SecretUpload>);
 
@@ -96,6 +103,7 @@ impl<'de> Deserialize<'de> for SecretUploads {
 
 /// `POST /api/v2/secrets`.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetSecrets {
     /// By name.
     pub secrets: SecretUploads,
@@ -115,6 +123,7 @@ impl<'de> Deserialize<'de> for SetSecrets {
 
 /// One secret as users read it: definition and value, if it has one.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 pub struct Secret {
     /// `symmetric-key`, `cert-rsa`, `cert-ecdsa`, `cert-ed25519` or `plain`.
@@ -137,6 +146,7 @@ pub struct Secret {
 
 /// `GET /api/v2/secrets`; version 1 answers with the map itself.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Secrets {
     /// By name.
     pub secrets: BTreeMap<String, Secret>,

@@ -9,6 +9,7 @@ use super::Base64;
 /// Answer to `POST /api/v2/update` and to `POST /api/v2/update-manifest` (version 2). Version 1 answers with null to the
 /// one and with the text of [`UpdateOutcome::message`] alone to the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateOutcome {
     /// What an acknowledgement led to, in words. Absent where the update was sent.
@@ -26,6 +27,7 @@ pub struct UpdateOutcome {
 
 /// `GET /api/v2/update-manifest`, the same in version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PendingUpdate {
     /// The manifest that waits for acknowledgements, as uploaded.
@@ -38,6 +40,7 @@ pub struct PendingUpdate {
 
 /// Answer to `POST /api/v2/update-cancel`; version 1 answers with the text alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cancelled {
     /// That the update was cancelled, in words.
     pub message: String,

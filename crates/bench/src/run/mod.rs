@@ -3,7 +3,9 @@
 //! Servers that are compared run at the same time and are loaded in turn (A, B, A, B), because this machine may have other
 //! work: ratios are medians over these rounds.
 
+mod busy;
 mod cores;
+mod grown;
 mod memory;
 mod rates;
 mod rsa;
@@ -90,6 +92,8 @@ impl Bench {
                 Scenario::StartUp => start_up::measure(self, report).await,
                 Scenario::Memory => memory::measure(self, report).await,
                 Scenario::Cores => cores::measure(self, report).await,
+                Scenario::Grown => grown::measure(self, report).await,
+                Scenario::Busy => busy::measure(self, report).await,
                 _ => continue,
             };
             self.note(result, &name(scenario), report);

@@ -45,7 +45,12 @@ fn goal(scenario: Scenario) -> Option<(String, f64)> {
         }
         Scenario::Types => Some((plain, 1.15)),
         Scenario::MaxActivations => Some((plain, 1.25)),
-        Scenario::Rsa | Scenario::StartUp | Scenario::Memory | Scenario::Cores => None,
+        Scenario::Rsa
+        | Scenario::StartUp
+        | Scenario::Memory
+        | Scenario::Cores
+        | Scenario::Grown
+        | Scenario::Busy => None,
     }
 }
 

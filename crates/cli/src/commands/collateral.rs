@@ -35,6 +35,8 @@ enum Command {
         evidence: Vec<PathBuf>,
     },
     /// Keep the collateral of a bundle for later commands
+    #[command(after_help = "Example:
+  marblerun collateral import bundle.json")]
     Import {
         /// A bundle
         #[arg(value_name = "FILE")]

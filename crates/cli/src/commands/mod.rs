@@ -7,6 +7,7 @@ pub mod completion;
 pub mod doctor;
 pub mod emulator;
 pub mod evidence;
+pub mod log;
 pub mod man;
 pub mod manifest;
 pub mod package_info;
@@ -38,6 +39,8 @@ pub enum Command {
     Namespace(cluster::Namespace),
     /// Check, set, get and verify manifests
     Manifest(manifest::Manifest),
+    /// Verify the Coordinator's history
+    Log(log::Log),
     /// Save the Coordinator's certificates
     Certificate(certificate::Certificate),
     /// Set and get secrets that the manifest defines
@@ -62,6 +65,9 @@ pub enum Command {
     /// Look at attestation evidence
     Evidence(evidence::Evidence),
     /// Say what this machine can do for attestation, and what to change
+    #[command(after_help = "Examples:
+  marblerun doctor
+  marblerun doctor --pccs-url https://pccs.example:8081 --format json")]
     Doctor(doctor::Doctor),
     /// Carry what vendors publish about platforms to places without a network
     Collateral(collateral::Collateral),
@@ -88,6 +94,7 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Check(_)) => not_built("check"),
         Some(Command::Namespace(command)) => command.execute(),
         Some(Command::Manifest(command)) => command.execute(&context).await,
+        Some(Command::Log(command)) => command.execute(&context).await,
         Some(Command::Certificate(command)) => command.execute(&context).await,
         Some(Command::Secret(command)) => command.execute(&context).await,
         Some(Command::Status(command)) => command.execute(&context).await,

@@ -9,6 +9,7 @@ mod emulator;
 mod evidence;
 mod expected;
 mod fresh;
+mod history;
 mod lab;
 mod output;
 mod recovery;

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::desk::{Desk, coordinator};
 
 /// A desk with the files of `alice`, who may read and write `note` and `door`, and of a stranger.
-fn desk() -> (Desk, marblerun_testkit::program::Coordinator, String) {
+pub(crate) fn desk() -> (Desk, marblerun_testkit::program::Coordinator, String) {
     let (coordinator, address) = coordinator();
     let desk = Desk::new();
     let people = ["alice", "stranger"].map(|name| {
@@ -35,7 +35,7 @@ fn desk() -> (Desk, marblerun_testkit::program::Coordinator, String) {
     (desk, coordinator, address)
 }
 
-const ALICE: [&str; 4] = ["--cert", "alice.pem", "--key", "alice.key"];
+pub(crate) const ALICE: [&str; 4] = ["--cert", "alice.pem", "--key", "alice.key"];
 
 #[test]
 fn a_value_goes_in_and_comes_out() {

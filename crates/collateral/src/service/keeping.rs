@@ -17,11 +17,11 @@ impl Inner {
         }
     }
 
-    /// Keeps an entry that was fetched at some time, if it counts.
-    pub(super) fn take(&self, entry: &Entry, fetched: u64, now: u64) -> Result<(), Refused> {
+    /// Keeps an entry that was fetched at some time, or says why it does not count.
+    pub(super) fn take(&self, entry: &Entry, fetched: u64, now: u64) -> Option<Refused> {
         let kept = Key::of(&entry.needs)
             .and_then(|key| self.keep(&key, &entry.needs, entry.collateral.clone(), fetched, now));
-        kept.map(drop).map_err(|error| Refused { needs: entry.needs.clone(), error })
+        kept.err().map(|error| Refused { needs: entry.needs.clone(), error })
     }
 
     /// Only what counts is kept. Gives it, and the key of what made room for it.

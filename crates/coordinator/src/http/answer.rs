@@ -11,9 +11,16 @@ use super::routes::Version;
 use crate::failure::Failure;
 
 /// A request that was carried out. Has no `Debug`: it may carry secrets.
-pub(super) struct Success {
-    data: Value,
-    message: Option<String>,
+pub(super) enum Success {
+    /// In the envelope.
+    Enveloped {
+        /// The payload.
+        data: Value,
+        /// For people.
+        message: Option<String>,
+    },
+    /// JSON that is the same for all, as it is.
+    Document(&'static str),
 }
 
 /// A request that was not.
@@ -30,19 +37,31 @@ impl Success {
     pub(super) fn new(data: impl Serialize) -> Result<Self, Refused> {
         let data = serde_json::to_value(data)
             .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
-        Ok(Self { data, message: None })
+        Ok(Self::Enveloped { data, message: None })
+    }
+
+    /// JSON without an envelope.
+    pub(super) fn document(json: &'static str) -> Self {
+        Self::Document(json)
     }
 
     /// With a word for people, for instance about warnings.
     pub(super) fn saying(mut self, message: Option<String>) -> Self {
-        self.message = message;
+        if let Self::Enveloped { message: said, .. } = &mut self {
+            *said = message;
+        }
         self
     }
 
     /// On the wire.
     pub(super) fn response(self) -> Response<Full<Bytes>> {
-        let envelope = Envelope { status: "success".into(), data: Some(self.data), message: self.message };
-        response(StatusCode::OK, &envelope)
+        match self {
+            Self::Enveloped { data, message } => {
+                let envelope = Envelope { status: "success".into(), data: Some(data), message };
+                response(StatusCode::OK, &envelope)
+            }
+            Self::Document(json) => with_body(StatusCode::OK, Bytes::from_static(json.as_bytes())),
+        }
     }
 }
 
@@ -79,7 +98,11 @@ impl From<Failure> for Refused {
 
 fn response(code: StatusCode, envelope: &Envelope<Value>) -> Response<Full<Bytes>> {
     let body = serde_json::to_vec(envelope).unwrap_or_else(|_| br#"{"status":"error","data":null}"#.to_vec());
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+    with_body(code, Bytes::from(body))
+}
+
+fn with_body(code: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = code;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

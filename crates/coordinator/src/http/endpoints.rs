@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use http::{Request, StatusCode};
-use marblerun_api::rest::{Base64, v1, v2};
+use marblerun_api::rest::{Base64, v1, v2, v3};
 use marblerun_core::{Deployment, Prepared, Refusal, State, User};
 use marblerun_manifest::{FeatureGate, Finding, MAX_MANIFEST_BYTES};
 
 use super::answer::{Refused, Success};
 use super::routes::{Endpoint, MarbleEndpoint, Route, UserEndpoint, Version};
-use super::{body, counters, login, secrets, sign_quote, update};
+use super::{audit, body, counters, log, login, secrets, sign_quote, update};
 use crate::failure::Failure;
 use crate::service::Coordinator;
 use crate::tls::PeerCertificate;
@@ -17,6 +17,9 @@ use crate::traffic::Received;
 
 /// Largest body with a recovery secret: secret and signature of 8192-bit keys, in base64, and room to spare.
 const MOST_RECOVERY: usize = 16 << 10;
+
+/// The description of all routes; a test in `openapi.rs` makes it from their table.
+const OPENAPI: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.json"));
 
 type Answer = Result<Success, Refused>;
 
@@ -37,9 +40,15 @@ pub(super) async fn answer(
         Endpoint::SetManifest => set_manifest(coordinator, &state, route.version, request).await,
         Endpoint::Quote => quote(coordinator, route.version, request.uri().query()),
         Endpoint::UpdateLog => update_log(&state, route.version),
+        Endpoint::QuoteOfLog => quote_of_log(coordinator, request.uri().query()),
+        Endpoint::Log(endpoint) => {
+            let deployment = state.deployment().ok_or_else(|| not_serving(&state))?;
+            log::answer(deployment, endpoint, request.uri().query())
+        }
         Endpoint::PendingUpdate => update::pending(&state),
         Endpoint::Recover => recover(coordinator, &state, route.version, request).await,
         Endpoint::RecoverPublicKey => recover_public_key(coordinator).await,
+        Endpoint::OpenApi => Ok(Success::document(OPENAPI)),
         Endpoint::SignQuote => {
             let deployment = open_gate(&state, FeatureGate::SignQuoteEndpoint, "sign-quote")?;
             sign_quote::sign(coordinator, deployment, request).await
@@ -67,11 +76,12 @@ async fn for_user(
     request: Request<Received>,
 ) -> Answer {
     match endpoint {
-        UserEndpoint::Secrets => secrets::read(&user, deployment, version, request.uri().query()),
+        UserEndpoint::Secrets => secrets::read(user, coordinator, version, request.uri().query()).await,
         UserEndpoint::SetSecrets => secrets::set(user, coordinator, version, request).await,
         UserEndpoint::Update => update::send(user, coordinator, version, request).await,
         UserEndpoint::Acknowledge => update::acknowledge(user, coordinator, version, request).await,
         UserEndpoint::Cancel => update::cancel(user, coordinator, version).await,
+        UserEndpoint::Audit => audit::read(&user, deployment, coordinator),
     }
 }
 
@@ -163,6 +173,19 @@ fn quote(coordinator: &Coordinator, version: Version, query: Option<&str>) -> An
     }
 }
 
+/// As [`quote`]; the evidence covers the log key and the checkpoint, too.
+fn quote_of_log(coordinator: &Coordinator, query: Option<&str>) -> Answer {
+    let nonce = nonce(query.unwrap_or_default())?;
+    let quote = coordinator.quote_of_log(&nonce)?;
+    let (log_key, checkpoint) = quote.log.unzip();
+    Success::new(v3::Quote {
+        cert: quote.certificates,
+        quote: quote.evidence.map(Base64),
+        log_key,
+        checkpoint,
+    })
+}
+
 fn nonce(query: &str) -> Result<Vec<u8>, Refused> {
     let found = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "nonce");
     let text = found.map(|(_, value)| value).unwrap_or_default();
@@ -173,7 +196,7 @@ fn nonce(query: &str) -> Result<Vec<u8>, Refused> {
 
 fn update_log(state: &State, version: Version) -> Answer {
     let deployment = state.deployment().ok_or_else(|| not_serving(state))?;
-    let lines: Vec<String> = deployment.log.iter().map(marblerun_core::LogLine::to_json).collect();
+    let lines: Vec<String> = deployment.log.iter().map(str::to_owned).collect();
     match version {
         Version::V1 => Success::new(lines.iter().map(|line| format!("{line}\n")).collect::<String>()),
         Version::V2 => Success::new(v2::UpdateLog { update_log: lines }),

@@ -4,10 +4,14 @@
 //! version 1 then), never a redirect; every answer is JSON.
 
 mod answer;
+mod audit;
 mod body;
 mod counters;
 mod endpoints;
+mod log;
 mod login;
+#[cfg(test)]
+mod openapi;
 mod routes;
 mod secrets;
 mod sign_quote;

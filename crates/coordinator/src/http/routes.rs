@@ -7,7 +7,7 @@ use http::Method;
 pub(super) enum Version {
     /// Paths without prefix.
     V1,
-    /// Paths under `/api/v2`.
+    /// Paths under `/api/v2` and whatever came later: what is new there has one shape only.
     V2,
 }
 
@@ -28,14 +28,35 @@ pub(super) enum Endpoint {
     RecoverPublicKey,
     /// The update log.
     UpdateLog,
+    /// Certificates, and evidence that covers the log, too.
+    QuoteOfLog,
+    /// The log as a tree: checkpoints, entries and proofs.
+    Log(LogEndpoint),
     /// The update that waits for acknowledgements.
     PendingUpdate,
     /// Verify and sign a quote.
     SignQuote,
+    /// This table for programs.
+    OpenApi,
     /// For users of the manifest alone: the handler receives the user who is logged in.
     User(UserEndpoint),
     /// For activated marbles alone, behind the feature gate for it: the handler receives the marble.
     Marble(MarbleEndpoint),
+}
+
+/// What anybody may ask about the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogEndpoint {
+    /// What it is now, signed.
+    Checkpoint,
+    /// The key that signs it, signed by the root.
+    Key,
+    /// Its entries.
+    Entries,
+    /// Proof that an entry is in it.
+    Inclusion,
+    /// Proof that it begins with what it was.
+    Consistency,
 }
 
 /// What users may call; everybody else is answered 401, whatever the request.
@@ -51,6 +72,8 @@ pub(super) enum UserEndpoint {
     Acknowledge,
     /// Cancel it.
     Cancel,
+    /// Read who used which secret, and which marbles came.
+    Audit,
 }
 
 /// What activated marbles may call.
@@ -78,11 +101,12 @@ const fn route(method: &'static str, path: &'static str, version: Version, endpo
 }
 
 use Endpoint as E;
+use LogEndpoint as L;
 use MarbleEndpoint as M;
 use UserEndpoint as U;
 use Version::{V1, V2};
 
-static ROUTES: [Route; 27] = [
+pub(super) static ROUTES: [Route; 35] = [
     route("GET", "/status", V1, E::Status),
     route("GET", "/manifest", V1, E::Manifest),
     route("POST", "/manifest", V1, E::SetManifest),
@@ -110,6 +134,14 @@ static ROUTES: [Route; 27] = [
     route("POST", "/api/v2/update-cancel", V2, E::User(U::Cancel)),
     route("POST", "/api/v2/sign-quote", V2, E::SignQuote),
     route("POST", "/api/v2/monotonic-counter", V2, E::Marble(M::MonotonicCounter)),
+    route("GET", "/api/v3/quote", V2, E::QuoteOfLog),
+    route("GET", "/api/v3/log/checkpoint", V2, E::Log(L::Checkpoint)),
+    route("GET", "/api/v3/log/key", V2, E::Log(L::Key)),
+    route("GET", "/api/v3/log/entries", V2, E::Log(L::Entries)),
+    route("GET", "/api/v3/log/inclusion", V2, E::Log(L::Inclusion)),
+    route("GET", "/api/v3/log/consistency", V2, E::Log(L::Consistency)),
+    route("GET", "/api/v3/audit", V2, E::User(U::Audit)),
+    route("GET", "/api/openapi.json", V2, E::OpenApi),
 ];
 
 /// The route of a request, if there is one.

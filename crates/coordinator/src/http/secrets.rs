@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Request;
 use marblerun_api::rest::{self, SecretBytes, SecretUpload, SecretUploads, SetSecrets};
 use marblerun_core::secrets::{SecretValue, Upload};
-use marblerun_core::{Deployment, User, read_secrets};
+use marblerun_core::{Refusal, State, User, read_secrets};
 use marblerun_manifest::{Secret, Validity};
 use zeroize::Zeroizing;
 
@@ -26,25 +26,30 @@ const SHAPE_V2: &str =
 const MOST: usize = 8 << 20;
 
 /// Values of the secrets named in the query as `s`.
-pub(super) fn read(
-    user: &User,
-    deployment: &Deployment,
+pub(super) async fn read(
+    user: User,
+    coordinator: &Coordinator,
     version: Version,
     query: Option<&str>,
 ) -> Result<Success, Refused> {
     let parameters = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let names: Vec<String> =
         parameters.filter(|(key, _)| key == "s").map(|(_, name)| name.into_owned()).collect();
-    let found = read_secrets(deployment, user, &names).map_err(Failure::from)?;
-    let secrets: BTreeMap<String, rest::Secret> = found
-        .into_iter()
-        .map(|(name, (definition, value))| (name.to_owned(), on_the_wire(definition, value)))
-        .collect();
+    let state = coordinator.read_secrets(user.clone(), names.clone()).await?;
+    let secrets = values(&state, &user, &names)?;
     tracing::info!(user = user.name(), secrets = ?secrets.keys(), "secrets read");
     match version {
         Version::V1 => Success::new(secrets),
         Version::V2 => Success::new(rest::Secrets { secrets }),
     }
+}
+
+fn values(state: &State, user: &User, names: &[String]) -> Result<BTreeMap<String, rest::Secret>, Refused> {
+    let deployment = state.deployment().ok_or(Failure::Refused(Refusal::NotServing(state.phase())))?;
+    let found = read_secrets(deployment, user, names).map_err(Failure::from)?;
+    let on_the_wire =
+        |(name, (definition, value)): (&str, _)| (name.to_owned(), on_the_wire(definition, value));
+    Ok(found.into_iter().map(on_the_wire).collect())
 }
 
 /// Sets all uploaded values, or none.

@@ -190,11 +190,11 @@ fn set_until_done(life: &Life, case: &str) {
 }
 
 /// A file system of a given size; unmounted when dropped.
-struct Small(TempDir);
+pub(crate) struct Small(TempDir);
 
 impl Small {
     /// `None`, said aloud, where mounting is not allowed.
-    fn mount(size: &str) -> Option<Self> {
+    pub(crate) fn mount(size: &str) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let mount = ["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"];
         let mounted = Program::new("mount").args(mount).arg(folder.path()).output();
@@ -205,12 +205,12 @@ impl Small {
         Some(Self(folder))
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Leaves no space at all.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         for (n, size) in [1 << 16, 1 << 12, 1 << 8, 1].into_iter().enumerate() {
             for m in 0.. {
                 let filler = self.path().join(format!("filler-{n}-{m}"));
@@ -221,7 +221,7 @@ impl Small {
         }
     }
 
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         for file in std::fs::read_dir(self.path()).unwrap().map(Result::unwrap) {
             if file.file_name().to_string_lossy().starts_with("filler") {
                 std::fs::remove_file(file.path()).unwrap();

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::running::{Memory, Running, plain, tls_stream};
 
 /// All routes, as clients know them.
-const ROUTES: [(&str, &str); 27] = [
+const ROUTES: [(&str, &str); 35] = [
     ("GET", "/status"),
     ("GET", "/manifest"),
     ("POST", "/manifest"),
@@ -38,6 +38,14 @@ const ROUTES: [(&str, &str); 27] = [
     ("POST", "/api/v2/update-cancel"),
     ("POST", "/api/v2/sign-quote"),
     ("POST", "/api/v2/monotonic-counter"),
+    ("GET", "/api/v3/quote"),
+    ("GET", "/api/v3/log/checkpoint"),
+    ("GET", "/api/v3/log/key"),
+    ("GET", "/api/v3/log/entries"),
+    ("GET", "/api/v3/log/inclusion"),
+    ("GET", "/api/v3/log/consistency"),
+    ("GET", "/api/v3/audit"),
+    ("GET", "/api/openapi.json"),
 ];
 
 const GIB: u64 = 1 << 30;

@@ -27,6 +27,7 @@ mod starts;
 mod update_faults;
 mod updates;
 mod users;
+mod v3;
 mod versions;
 
 /// Past the capture of test output: what is skipped or measured must be seen.

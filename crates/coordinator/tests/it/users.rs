@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::running::{Running, data, manifest};
 
 /// Every route for users: method, path, a body that is well-formed.
-const ROUTES: [(&str, &str, &str); 10] = [
+const ROUTES: [(&str, &str, &str); 11] = [
     ("GET", "/secrets?s=shared", ""),
     ("GET", "/api/v2/secrets?s=shared", ""),
     ("POST", "/secrets", r#"{"note":{"Key":"YWJj"}}"#),
@@ -20,10 +20,11 @@ const ROUTES: [(&str, &str, &str); 10] = [
     ("POST", "/api/v2/update-manifest", r#"{"manifest":"e30="}"#),
     ("POST", "/update-cancel", ""),
     ("POST", "/api/v2/update-cancel", ""),
+    ("GET", "/api/v3/audit", ""),
 ];
 
 /// Users and what their one role allows; `idle` has none.
-const USERS: [&str; 6] = ["reader", "writer", "other-reader", "raiser", "updater", "idle"];
+const USERS: [&str; 7] = ["reader", "writer", "other-reader", "raiser", "updater", "auditor", "idle"];
 
 /// A key with its certificate.
 pub(crate) struct Person {
@@ -56,22 +57,27 @@ impl Person {
     }
 }
 
-struct Orchard {
-    running: Running,
+pub(crate) struct Orchard {
+    pub(crate) running: Running,
     people: Vec<Person>,
     keys: Vec<KeyPair>,
 }
 
 impl Orchard {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::on(Running::start())
+    }
+
+    /// With its manifest set in `running`.
+    pub(crate) fn on(running: Running) -> Self {
         let keys: Vec<_> = USERS.iter().map(|_| KeyPair::generate().unwrap()).collect();
         let people: Vec<_> =
             USERS.iter().zip(&keys).map(|(name, key)| Person::with_key(name, key, |_| {})).collect();
-        let running = Running::serving(&with_users(&people));
+        assert_eq!(running.set(&with_users(&people)).status, 200);
         Self { running, people, keys }
     }
 
-    fn ask(
+    pub(crate) fn ask(
         &self,
         identity: Option<&Identity>,
         (method, path, body): (&str, &str, &str),
@@ -85,11 +91,11 @@ impl Orchard {
         ))
     }
 
-    fn status(&self, identity: Option<&Identity>, route: (&str, &str, &str)) -> u16 {
+    pub(crate) fn status(&self, identity: Option<&Identity>, route: (&str, &str, &str)) -> u16 {
         self.ask(identity, route).unwrap().status
     }
 
-    fn person(&self, name: &str) -> &Person {
+    pub(crate) fn person(&self, name: &str) -> &Person {
         &self.people[USERS.iter().position(|user| *user == name).unwrap()]
     }
 }
@@ -120,6 +126,7 @@ fn with_users(people: &[Person]) -> Value {
         "other-reader": role("Secrets", json!(["other"]), "ReadSecret"),
         "raiser": role("Packages", json!(["cider"]), "UpdateSecurityVersion"),
         "updater": role("Manifest", Value::Null, "UpdateManifest"),
+        "auditor": role("Audit", Value::Null, "ReadAudit"),
     });
     for (name, person) in USERS.iter().zip(people) {
         let roles = if *name == "idle" { json!([]) } else { json!([name]) };
@@ -220,6 +227,8 @@ fn every_role_does_what_it_says_and_nothing_else() {
         assert_eq!(orchard.status(Some(&identity), generated), 403, "{name} writes a generated one");
         let own = ("GET", "/api/v2/secrets?s=own", "");
         assert_eq!(orchard.status(Some(&identity), own), 403, "{name} reads a marble's own");
+        let audit = ("GET", "/api/v3/audit", "");
+        assert_eq!(orchard.status(Some(&identity), audit), expected("auditor"), "{name} reads the audit");
         let unknown = ("GET", "/api/v2/secrets?s=malt", "");
         assert_eq!(orchard.status(Some(&identity), unknown), 404, "{name} reads one that is not there");
     }

@@ -12,6 +12,7 @@ mod costs;
 mod facts;
 mod go;
 mod lifecycle;
+mod log;
 mod openssl;
 mod secrets;
 mod updates;

@@ -118,7 +118,8 @@ fn send(deployment: &Deployment, user: &User, raw: &str) -> Result<Deployment, R
 }
 
 fn texts(deployment: &Deployment) -> Vec<String> {
-    deployment.log.iter().map(|line| line.update.clone()).collect()
+    let text = |line| serde_json::from_str::<Value>(line).unwrap()["update"].as_str().unwrap().to_owned();
+    deployment.log.iter().map(text).collect()
 }
 
 fn alone() -> Value {

@@ -159,8 +159,9 @@ impl Check {
             "Packages" => self.package_role(place, names, &actions, packages),
             "Secrets" => self.secret_role(place, names, &actions, secrets),
             "Manifest" => self.manifest_role(place, &names, &actions),
+            "Audit" => self.audit_role(place, &names, &actions),
             other => {
-                let known = choices(&["Packages", "Secrets", "Manifest"]);
+                let known = choices(&["Packages", "Secrets", "Manifest", "Audit"]);
                 let message = match other {
                     "" => format!("required: {known}"),
                     _ => format!("`{}` is no type of resource; write {known}", shown(other)),
@@ -213,14 +214,22 @@ impl Check {
     }
 
     fn manifest_role(&mut self, place: &Place<'_>, names: &[String], actions: &[String]) -> Role {
-        if !names.is_empty() {
-            self.error(
-                &place.key("ResourceNames"),
-                "a role for the manifest names no resources: remove them",
-            );
-        }
+        self.no_resources(place, "the manifest", names);
         let [update] = self.actions(place, "Manifest", actions, ["UpdateManifest"]);
         Role::Manifest { update }
+    }
+
+    fn audit_role(&mut self, place: &Place<'_>, names: &[String], actions: &[String]) -> Role {
+        self.no_resources(place, "the audit", names);
+        let [read] = self.actions(place, "Audit", actions, ["ReadAudit"]);
+        Role::Audit { read }
+    }
+
+    fn no_resources(&mut self, place: &Place<'_>, what: &str, names: &[String]) {
+        if !names.is_empty() {
+            let message = format!("a role for {what} names no resources: remove them");
+            self.error(&place.key("ResourceNames"), message);
+        }
     }
 
     /// Which of the `known` actions are given, in any case.

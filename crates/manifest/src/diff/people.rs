@@ -15,6 +15,8 @@ use crate::{Manifest, Role, User};
 pub enum Right {
     /// Replace the manifest, or agree to that.
     UpdateManifest,
+    /// Read who used which secret, and which marbles came.
+    ReadAudit,
     /// Raise the security version of this package.
     Raise(String),
     /// Read this secret.
@@ -72,6 +74,7 @@ fn of_role(role: &Role) -> Vec<Right> {
     };
     match role {
         Role::Manifest { update } => each(*update, &[String::new()], |_| Right::UpdateManifest),
+        Role::Audit { read } => each(*read, &[String::new()], |_| Right::ReadAudit),
         Role::Packages { names, update_security_version } => {
             each(*update_security_version, names, Right::Raise)
         }
@@ -106,6 +109,7 @@ impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UpdateManifest => f.write_str("update the manifest"),
+            Self::ReadAudit => f.write_str("read the audit"),
             Self::Raise(name) => write!(f, "raise the SecurityVersion of `{}`", shown(name)),
             Self::Read(name) => write!(f, "read secret `{}`", shown(name)),
             Self::Write(name) => write!(f, "write secret `{}`", shown(name)),

@@ -463,6 +463,24 @@ fn users_and_recovery_keys() {
 }
 
 #[test]
+fn auditors_name_no_resources_and_do_nothing_else() {
+    let role = |names: Value, action: &str| json!({"Roles": {"a": {"ResourceType": "Audit", "ResourceNames": names, "Actions": [action]}}});
+    check_all(&[
+        ("auditor", role(json!([]), "readAudit"), Warnings(&[])),
+        (
+            "of something",
+            role(json!(["note"]), "ReadAudit"),
+            Errors(&["Roles.a.ResourceNames: a role for the audit"]),
+        ),
+        (
+            "another action",
+            role(json!([]), "ReadSecret"),
+            Errors(&["Roles.a.Actions[0]: `ReadSecret` is no action"]),
+        ),
+    ]);
+}
+
+#[test]
 fn a_tag_counts_once() {
     let tag = |port: &str| json!({"Incoming": [{"Port": port}]});
     let patch = json!({

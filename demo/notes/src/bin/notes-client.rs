@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use marblerun_demo_notes::fingerprint;
 use marblerun_demo_notes::notebook::{MAX_NOTE, MAX_NOTES, NewNote, Note};
 use marblerun_marble::Address;
 use marblerun_marble::tls::{Credentials, PeerIdentity};
@@ -96,6 +97,9 @@ fn introduce(me: &PeerIdentity, peer: &PeerIdentity, tls: &TlsStream<TcpStream>)
     let group = session.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()));
     say(&format!("I am      {}  {}", me.marble_type, me.uuid));
     say(&format!("I asked   {}  {}", peer.marble_type, peer.uuid));
+    if let Some(key) = variable("NOTES_TEAM_KEY") {
+        say(&format!("team key  {}", fingerprint(zeroize::Zeroizing::new(key).as_bytes())));
+    }
     say(&format!("over      {}, keys agreed with {}", version.replace('_', "."), group.unwrap_or_default()));
 }
 

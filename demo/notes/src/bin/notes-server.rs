@@ -16,6 +16,7 @@ use axum::routing::get;
 use axum::{Extension, Json, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use marblerun_demo_notes::fingerprint;
 use marblerun_demo_notes::notebook::{MAX_NOTE, NewNote, Note, Notebook, NotebookError};
 use marblerun_demo_notes::vault::Vault;
 use marblerun_marble::tls::{Credentials, PeerIdentity};
@@ -49,12 +50,28 @@ async fn run() -> anyhow::Result<()> {
         variable("NOTES_ADMIT").context("NOTES_ADMIT is not set; the manifest names who may ask")?;
     let key = zeroize::Zeroizing::new(variable("NOTES_KEY").context("NOTES_KEY is not set")?);
     let file = variable("NOTES_FILE").unwrap_or_else(|| "notes.sealed".into());
-    let notebook = Notebook::open(Vault::new(Path::new(&file), &key)?)?;
+    let (notebook, moved) = open(Path::new(&file), &key)?;
     let address = variable("NOTES_LISTEN").unwrap_or_else(|| "localhost:8443".into());
     let listener = TcpListener::bind(&address).await.with_context(|| format!("listening on {address}"))?;
-    say(&format!("listening on {} with {} notes", listener.local_addr()?, notebook.notes().len()));
+    let (at, notes) = (listener.local_addr()?, notebook.notes().len());
+    let moved = if moved { ", now under a new key" } else { "" };
+    say(&format!("listening on {at} with {notes} notes, team key {}{moved}", team_key()?));
     let acceptor = TlsAcceptor::from(Arc::new(credentials.server_config()?));
     serve(listener, acceptor, Arc::new(Mutex::new(notebook)), admitted.into()).await
+}
+
+/// The notes; after a rotation they are moved from the previous key to this one.
+fn open(file: &Path, key: &str) -> anyhow::Result<(Notebook, bool)> {
+    let vault = Vault::new(file, key)?;
+    let previous = variable("NOTES_PREVIOUS_KEY").map(zeroize::Zeroizing::new);
+    let previous = previous.map(|key| Vault::new(file, &key)).transpose()?;
+    Ok(Notebook::open(vault, previous)?)
+}
+
+/// Which team key this is, without telling it.
+fn team_key() -> anyhow::Result<String> {
+    let key = zeroize::Zeroizing::new(variable("NOTES_TEAM_KEY").context("NOTES_TEAM_KEY is not set")?);
+    Ok(fingerprint(key.as_bytes()))
 }
 
 #[allow(clippy::disallowed_methods, reason = "the program's main reads the environment")]

@@ -31,16 +31,22 @@ enum Command {
     /// Serve platforms to programs, and collateral to verifiers
     Run(run::Run),
     /// Write a new key that signs programs
+    #[command(after_help = "Example:
+  marblerun emulator key signing.pem")]
     Key(sign::Key),
     /// Sign a program, so that platforms say whose it is and which version
     Sign(sign::Sign),
     /// Change a platform or what the vendors publish, also while the emulator runs
     Set(set::Set),
     /// Print a platform: its state, and what identifies it
+    #[command(after_help = "Example:
+  marblerun emulator show ./emulator")]
     Show(show::Show),
     /// Print the root certificates: nothing trusts this emulator unless it names them
     Root(root::Root),
     /// Get evidence about this very program, to look at it
+    #[command(after_help = "Example:
+  marblerun emulator evidence ./emulator/default.sock --report-data c0ffee -o evidence.bin")]
     Evidence(evidence::Evidence),
 }
 

@@ -1,10 +1,12 @@
-//! `cargo demo`: a Coordinator, two marbles, strangers, a crash and a restart, explained on one page.
+//! `cargo demo`: a Coordinator, two marbles, strangers, a crash, an update and a recovery, explained on one page.
 //!
 //! Everything runs on this machine, on free ports, in a temporary folder that is removed at the end. Nothing is left
 //! behind: each child is its own process group, killed when its owner is dropped (also on Ctrl-C), and the kernel
 //! kills the children if this process itself is killed.
 
+mod changes;
 mod operator;
+mod owners;
 mod page;
 mod process;
 mod programs;
@@ -21,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::page::Page;
 
-/// Shows a notes service and its client as marbles of one mesh, from manifest to restart.
+/// Shows a notes service and its client as marbles of one mesh, from manifest to recovery.
 #[derive(Parser)]
 #[command(name = "notes-demo", version)]
 struct Arguments {

@@ -104,6 +104,7 @@ pub(crate) struct Talking {
     process: Process,
     lines: Lines<BufReader<ChildStdout>>,
     log: PathBuf,
+    introduction: String,
 }
 
 impl Talking {
@@ -112,7 +113,23 @@ impl Talking {
         command.stdout(Stdio::piped()).stderr(open(log)?);
         let mut process = Process::start(name, command)?;
         let output = process.child.stdout.take().context("its output")?;
-        Ok(Self { process, lines: BufReader::new(output).lines(), log: log.to_owned() })
+        Ok(Self {
+            process,
+            lines: BufReader::new(output).lines(),
+            log: log.to_owned(),
+            introduction: String::new(),
+        })
+    }
+
+    /// Waits for the first line, which says who it is.
+    pub(crate) async fn introduce(&mut self) -> anyhow::Result<String> {
+        self.introduction = self.line().await?;
+        Ok(self.introduction.clone())
+    }
+
+    /// The first line.
+    pub(crate) fn introduction(&self) -> &str {
+        &self.introduction
     }
 
     /// The next line.

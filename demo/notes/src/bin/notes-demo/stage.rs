@@ -72,14 +72,14 @@ impl Stage {
         Ok(process)
     }
 
-    /// Starts the notes service as a marble, and waits until it listens: its port and what it said.
-    pub(crate) async fn start_service(&self, uuid_file: &str) -> anyhow::Result<(Talking, u16, String)> {
+    /// Starts the notes service as a marble, and waits until it listens on its port.
+    pub(crate) async fn start_service(&self, uuid_file: &str) -> anyhow::Result<(Talking, u16)> {
         let log = self.folder("server")?.join("log");
         let mut command = self.service(uuid_file)?;
         let mut service = Talking::start("the notes service", &mut command, &log)?;
-        let line = service.line().await?;
+        let line = service.introduce().await?;
         let port = line.split([':', ' ']).find_map(|word| word.parse().ok()).context("its port")?;
-        Ok((service, port, line))
+        Ok((service, port))
     }
 
     /// Starts the notes service and waits until it ends, which it does if it cannot open its notes.

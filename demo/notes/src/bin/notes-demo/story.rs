@@ -5,16 +5,19 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
+use crate::changes;
 use crate::operator::Operator;
+use crate::owners;
 use crate::page::Page;
 use crate::process::{Process, Talking};
-use crate::programs::{Programs, manifest};
+use crate::programs::Programs;
 use crate::stage::Stage;
 use crate::stranger;
 
-const SET: [&str; 5] = ["manifest", "set", "manifest.json", "ADDRESS", "--insecure"];
+const SET: [&str; 7] =
+    ["manifest", "set", "manifest.json", "ADDRESS", "--insecure", "--recoverydata", "recovery.json"];
 const VERIFY: [&str; 5] = ["manifest", "verify", "manifest.json", "ADDRESS", "--insecure"];
-const STATUS: [&str; 3] = ["status", "ADDRESS", "--insecure"];
+pub(crate) const STATUS: [&str; 3] = ["status", "ADDRESS", "--insecure"];
 const ROOT: [&str; 6] = ["certificate", "root", "ADDRESS", "--insecure", "-o", "root.pem"];
 const ROOT_AGAIN: [&str; 6] = ["certificate", "root", "ADDRESS", "--insecure", "-o", "root-again.pem"];
 const INTERMEDIATE: [&str; 6] = ["certificate", "intermediate", "ADDRESS", "--insecure", "-o", "mesh.pem"];
@@ -37,6 +40,9 @@ pub(crate) async fn tell(mut page: Page, keep: bool) -> anyhow::Result<()> {
     let coordinator = crash(&mut page, &stage, &operator, coordinator).await?;
     let service = restart_service(&mut page, &stage, service).await?;
     refuse_other_uuid(&mut page, &stage).await?;
+    let service = changes::rotate(&mut page, &stage, &operator, service).await?;
+    let (coordinator, service) = changes::recover(&mut page, &stage, &operator, coordinator, service).await?;
+    changes::history(&mut page, &operator).await?;
     drop((service, coordinator));
     conclude(&mut page, &stage, keep, start)
 }
@@ -79,31 +85,34 @@ async fn start_coordinator(page: &mut Page, stage: &mut Stage) -> anyhow::Result
 }
 
 async fn set_manifest(page: &mut Page, stage: &Stage, operator: &Operator) -> anyhow::Result<()> {
-    std::fs::copy(manifest(), stage.folder("operator")?.join("manifest.json")).context("the manifest")?;
-    page.step("Set the manifest: two types of marbles, and one secret")?;
+    owners::prepare(&stage.folder("operator")?)?;
+    page.step("Set the manifest: two types of marbles, two secrets, two owners, three safes")?;
     page.command(&operator.shown(&SET))?;
     page.output(&operator.run(&SET).await?.stderr)?;
     show(page, operator, &STATUS).await?;
     operator.run(&ROOT).await?;
     page.why(
         "A simulated Coordinator has no evidence to show, so the tool is told not to ask for any. \
-         demo/notes/manifest.json: `notes-server` gets a key for its notes and admits `notes-client`; that is all. From \
-         here on nobody can change it, not even the operator: it names no user who may.",
+         demo/notes/manifest.json: `notes-server` gets a key for its notes and admits `notes-client`; both get a team key. \
+         Two owners were added, Alice and Bob, and from here on nobody else can change it, and neither of them alone. \
+         Each of three safes got a part of the key of the Coordinator's state.",
     )?;
     Ok(())
 }
 
 /// Runs a command of the operator's and shows its result; what it remarks was read at the first command.
-async fn show(page: &mut Page, operator: &Operator, arguments: &[&str]) -> anyhow::Result<()> {
+pub(crate) async fn show(page: &mut Page, operator: &Operator, arguments: &[&str]) -> anyhow::Result<String> {
     page.command(&operator.shown(arguments))?;
-    Ok(page.output(&operator.run(arguments).await?.stdout)?)
+    let output = operator.run(arguments).await?.stdout;
+    page.output(&output)?;
+    Ok(output)
 }
 
 async fn start_service(page: &mut Page, stage: &Stage) -> anyhow::Result<(Talking, u16)> {
     page.step("Start the notes service as a marble")?;
     page.command("marblerun-premain --simulation --type notes-server")?;
-    let (service, port, line) = stage.start_service("uuid").await?;
-    page.output(&line)?;
+    let (service, port) = stage.start_service("uuid").await?;
+    page.output(service.introduction())?;
     page.seen(&format!("this marble is notes-server  {}", uuid(stage, "server")?))?;
     page.why(
         "The premain showed the Coordinator what it is, received a certificate, a key and the program's arguments, \
@@ -122,7 +131,7 @@ async fn talk(page: &mut Page, stage: &Stage, service: &mut Talking, port: u16) 
         client(page, stage, service, port, &["write", note]).await?;
     }
     let read = client(page, stage, service, port, &["list"]).await?;
-    ensure!(read.contains(FIRST_NOTE) && read.contains(SECOND_NOTE), "the notes are not all there");
+    read_all(&read)?;
     page.why(
         "Both ends showed a certificate that this Coordinator issued, and both checked the other's: type and UUID \
          stand in it, put there by the Coordinator. Neither end was configured with a password or a key.",
@@ -131,7 +140,7 @@ async fn talk(page: &mut Page, stage: &Stage, service: &mut Talking, port: u16) 
 }
 
 /// Runs the client and shows what both ends saw. The service must have admitted exactly this client.
-async fn client(
+pub(crate) async fn client(
     page: &mut Page,
     stage: &Stage,
     service: &mut Talking,
@@ -147,6 +156,8 @@ async fn client(
     let server_says = service.line().await?;
     let me = uuid(stage, "client")?;
     ensure!(server_says == format!("admitted notes-client {me}"), "the service says: {server_says}");
+    let team_key = changes::team_key(service.introduction())?;
+    ensure!(output.contains(team_key), "the client has another team key than {team_key}: {output}");
     ensure!(output.contains(&uuid(stage, "server")?), "the client did not see the service's UUID: {output}");
     page.output(&output)?;
     page.output(&format!("service:  {server_says}"))?;
@@ -195,12 +206,7 @@ async fn crash(
     let coordinator = stage.start_coordinator_again().await?;
     show(page, operator, &STATUS).await?;
     show(page, operator, &VERIFY).await?;
-    operator.run(&ROOT_AGAIN).await?;
-    let folder = stage.folder("operator")?;
-    ensure!(
-        same(&folder.join("root.pem"), &folder.join("root-again.pem"))?,
-        "the root certificate has changed"
-    );
+    is_same_root(stage, operator).await?;
     page.seen("it holds the same manifest and the same root certificate")?;
     page.why(
         "What the Coordinator acknowledges is on disk before it answers: a chain of encrypted, authenticated records. \
@@ -210,8 +216,20 @@ async fn crash(
     Ok(coordinator)
 }
 
-fn same(one: &Path, other: &Path) -> anyhow::Result<bool> {
-    Ok(std::fs::read(one)? == std::fs::read(other)?)
+/// That the Coordinator shows the root certificate of the beginning.
+pub(crate) async fn is_same_root(stage: &Stage, operator: &Operator) -> anyhow::Result<()> {
+    operator.run(&ROOT_AGAIN).await?;
+    let folder = stage.folder("operator")?;
+    let (before, now) =
+        (std::fs::read(folder.join("root.pem"))?, std::fs::read(folder.join("root-again.pem"))?);
+    ensure!(before == now, "the root certificate has changed");
+    Ok(())
+}
+
+/// That both notes are in what the client read.
+pub(crate) fn read_all(read: &str) -> anyhow::Result<()> {
+    ensure!(read.contains(FIRST_NOTE) && read.contains(SECOND_NOTE), "the notes are not all there");
+    Ok(())
 }
 
 async fn restart_service(page: &mut Page, stage: &Stage, service: Talking) -> anyhow::Result<Talking> {
@@ -220,10 +238,10 @@ async fn restart_service(page: &mut Page, stage: &Stage, service: Talking) -> an
     page.command(&format!("kill -9 {id}"))?;
     show_ciphertext(page, &stage.folder("server")?.join("notes.sealed"))?;
     page.command("marblerun-premain --simulation --type notes-server")?;
-    let (mut service, port, line) = stage.start_service("uuid").await?;
-    page.output(&line)?;
+    let (mut service, port) = stage.start_service("uuid").await?;
+    page.output(service.introduction())?;
     let read = client(page, stage, &mut service, port, &["list"]).await?;
-    ensure!(read.contains(FIRST_NOTE) && read.contains(SECOND_NOTE), "the notes are not all there");
+    read_all(&read)?;
     page.seen("same UUID, same key, although the Coordinator was killed in between")?;
     page.why(
         "The key is never stored: the Coordinator derives it from its sealed root secret, the marble's UUID and type, \

@@ -1,21 +1,22 @@
-//! The update log: what happened to a deployment, in lines that clients know.
+//! One line of the log, while it is made.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use rpds::VectorSync;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// One line of the update log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What happened, on its way into the log.
+///
+/// An event must give the same line in every later version of this program: lines are leaves of the tree, and a
+/// journal is replayed by the versions that come.
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogLine {
     /// Milliseconds since 1970-01-01 UTC.
     pub at: u64,
     /// What happened; clients know these texts.
     pub update: String,
     /// Further fields, in their order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, serde_json::Value)>,
 }
 
@@ -32,58 +33,15 @@ impl LogLine {
         self
     }
 
-    /// The line as clients read it: a JSON object with `time` (ISO 8601), `update` and the fields.
+    /// The line as clients read it: a JSON object with `time` (ISO 8601), `update` and the fields, sorted by key.
     pub fn to_json(&self) -> String {
-        let mut object = serde_json::Map::new();
-        object.insert("time".into(), iso8601(from_milliseconds(self.at)).into());
-        object.insert("update".into(), self.update.clone().into());
-        object.extend(self.fields.iter().cloned());
-        serde_json::Value::Object(object).to_string()
-    }
-}
-
-/// All lines, oldest first. Cheap to clone and to extend: it shares what did not change with the one before it.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct History(VectorSync<LogLine>);
-
-impl History {
-    /// The history with one more line.
-    #[must_use]
-    pub fn with(&self, line: LogLine) -> Self {
-        Self(self.0.push_back(line))
-    }
-
-    /// The lines, oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &LogLine> {
-        self.0.iter()
-    }
-
-    /// How many lines there are.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether nothing happened yet.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl FromIterator<LogLine> for History {
-    fn from_iter<I: IntoIterator<Item = LogLine>>(lines: I) -> Self {
-        Self(lines.into_iter().collect())
-    }
-}
-
-impl Serialize for History {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for History {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::<LogLine>::deserialize(deserializer).map(Self::from_iter)
+        // Sorted here: the order of the library's own map depends on how the program is built, and this text is hashed.
+        let mut object: BTreeMap<&str, serde_json::Value> = BTreeMap::new();
+        object.insert("time", iso8601(from_milliseconds(self.at)).into());
+        object.insert("update", self.update.clone().into());
+        object.extend(self.fields.iter().map(|(name, value)| (name.as_str(), value.clone())));
+        // Text keys and finished values always have a JSON.
+        serde_json::to_string(&object).unwrap_or_default()
     }
 }
 
@@ -114,6 +72,12 @@ mod tests {
     fn a_line_is_json_with_an_iso_time() {
         let line = LogLine::new(from_milliseconds(1_700_000_000_123), "Initial manifest set");
         assert_eq!(line.to_json(), r#"{"time":"2023-11-14T22:13:20.123Z","update":"Initial manifest set"}"#);
+    }
+
+    #[test]
+    fn fields_are_sorted_however_the_program_is_built() {
+        let line = LogLine::new(from_milliseconds(0), "x").with("zebra", 1).with("apple", 2);
+        assert_eq!(line.to_json(), r#"{"apple":2,"time":"1970-01-01T00:00:00Z","update":"x","zebra":1}"#);
     }
 
     #[test]
