@@ -5,6 +5,8 @@
 //! marble knows who is at the other end of this very connection. What the vendor publishes about our platform goes with
 //! it, since a marble often reaches nobody but us.
 
+use std::sync::Arc;
+
 use marblerun_attest::{Binding, Collateral};
 use marblerun_core::keys::KeySource;
 use marblerun_core::{Deployment, Refusal};
@@ -85,7 +87,7 @@ impl Coordinator {
 
     async fn evidence_for(&self, binding: Binding) -> Result<Option<Vec<u8>>, Failure> {
         let _permit = self.invitations().quotes.acquire().await.map_err(|_| Failure::panicked())?;
-        let tee = self.tee();
+        let tee = Arc::clone(self.tee());
         let issuing = tokio::task::spawn_blocking(move || tee.evidence(&binding.report_data()));
         let issued = issuing.await.map_err(|_| Failure::panicked())?;
         issued.map_err(|error| Failure::Internal(error.to_string()))

@@ -93,8 +93,8 @@ impl Coordinator {
     }
 
     /// Issues our own evidence.
-    pub(crate) fn tee(&self) -> &dyn Tee {
-        &*self.0.tee
+    pub(crate) fn tee(&self) -> &Arc<dyn Tee> {
+        &self.0.tee
     }
 
     /// The last marbles that came.
@@ -125,11 +125,6 @@ impl Coordinator {
     /// What marbles are told before they prove anything.
     pub(crate) fn invitations(&self) -> &Invitations {
         &self.0.invitations
-    }
-
-    /// Issues our own evidence.
-    pub(crate) fn tee(&self) -> Arc<dyn Tee> {
-        Arc::clone(&self.0.tee)
     }
 
     /// Waits for the right to prepare a manifest or an update.

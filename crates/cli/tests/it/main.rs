@@ -10,6 +10,7 @@ mod evidence;
 mod expected;
 mod fresh;
 mod history;
+mod issuer;
 mod lab;
 mod output;
 mod recovery;
