@@ -20,7 +20,7 @@ fn secrets_are_nowhere_but_in_answers_to_marbles() {
         Running::with(options().env("EDG_DEBUG_LOGGING", "1").env("EDG_HTTP_ERROR_LOG_LEVEL", "debug"));
     let (user, pem) = user();
     let mut manifest = with_secrets();
-    manifest["Users"] = json!({"alice": {"Certificate": pem, "Roles": ["all"]}});
+    manifest["Users"] = json!({"alice": {"Certificate": pem, "Roles": ["all", "owner", "auditor"]}});
     assert_eq!(running.set(&manifest).status, 200);
     let (uploaded, mut said) = upload(&running, &user);
     let mut canaries = canaries(&running);
@@ -30,6 +30,9 @@ fn secrets_are_nowhere_but_in_answers_to_marbles() {
     running.process.restart().unwrap();
     canaries
         .extend(self::canaries(&running).into_iter().map(|(name, value)| (format!("{name} again"), value)));
+    said.extend(rotated(&running, &user, &mut manifest));
+    let fresh = self::canaries(&running).into_iter();
+    canaries.extend(fresh.map(|(name, value)| (format!("{name} after an update"), value)));
     said.push(running.observe("/metrics"));
     said.push(running.observe("/events"));
     running.process.stop().unwrap();
@@ -74,9 +77,11 @@ fn with_secrets() -> serde_json::Value {
     let marbles = json!({"press": {"Package": "cider", "Parameters": parameters}, "cellar": limited});
     let mut manifest = manifest(marbles, secrets);
     let names = json!(["uploaded"]);
-    manifest["Roles"] = json!({"all": {
-        "ResourceType": "Secrets", "ResourceNames": names, "Actions": ["ReadSecret", "WriteSecret"],
-    }});
+    manifest["Roles"] = json!({
+        "all": {"ResourceType": "Secrets", "ResourceNames": names, "Actions": ["ReadSecret", "WriteSecret"]},
+        "owner": {"ResourceType": "Manifest", "Actions": ["UpdateManifest"]},
+        "auditor": {"ResourceType": "Audit", "Actions": ["ReadAudit"]},
+    });
     manifest
 }
 
@@ -111,6 +116,23 @@ fn upload(running: &Running, user: &Identity) -> (Vec<u8>, Vec<String>) {
     });
     let log = String::from_utf8(running.get("/api/v2/update").body).unwrap();
     (value, said.into_iter().chain([log]).collect())
+}
+
+/// Makes all secrets anew by an update: what was answered to it, and to everybody who asks about it afterwards.
+fn rotated(running: &Running, user: &Identity, manifest: &mut serde_json::Value) -> Vec<String> {
+    manifest["Config"] = json!({"RotateRootSecret": true});
+    let body = json!({"manifest": STANDARD.encode(manifest.to_string())}).to_string();
+    let ask = |method: &str, path: &str, body: &str| {
+        let (method, path) = (method.into(), path.into());
+        let request = Request { method, path, headers: vec![], body: body.as_bytes().to_vec() };
+        let call = send(running.process.client_addr, Transport::Tls(Some(user)), request);
+        let answer = running.runtime.block_on(call).unwrap();
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        String::from_utf8(answer.body).unwrap()
+    };
+    let updated = ask("POST", "/api/v2/update", &body);
+    let views = ["/api/v2/update", "/api/v3/log/entries", "/api/v3/log/key", "/api/v3/quote", "/api/v3/audit"];
+    std::iter::once(updated).chain(views.map(|path| ask("GET", path, ""))).collect()
 }
 
 /// Raw secret values by name, as a marble receives them.
