@@ -124,7 +124,7 @@ impl Mesh {
     #[track_caller]
     fn nobody_is_admitted(&self, fault: Fault) {
         let before = self.admissions();
-        let why = self.start_with(&[]).expect_err("a marble without evidence");
+        let why = self.start_with(&[]).unwrap_err();
         assert!(!why.contains("panicked") && !why.contains("SIMULATION"), "{fault:?}: {why}");
         assert!(why.contains("marblerun-premain: "), "{fault:?}: it says why: {why}");
         assert_eq!(self.admissions(), before, "{fault:?}");
