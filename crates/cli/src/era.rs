@@ -16,8 +16,8 @@ pub fn read(path: Option<&Path>) -> Result<EraConfig, Failure> {
     let path = path.ok_or_else(|| {
         Failure::Era(
             "the Coordinator's expected identity is needed to verify it: name it with --era-config FILE. The file comes \
-             with the Coordinator's release; for your own build write it with `marblerun package-info`. To skip the \
-             verification, as for a Coordinator in simulation mode, use --insecure"
+             with the Coordinator's release; for your own build write it with `marblerun package-info FILE --format \
+             json`. To skip the verification, as for a Coordinator in simulation mode, use --insecure"
                 .into(),
         )
     })?;

@@ -11,6 +11,7 @@ use marblerun_tee::TeeError;
 use marblerun_tee::emulated::EmulatorError;
 
 use crate::document::DocumentError;
+use crate::enclave::EnclaveError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +91,14 @@ pub enum Failure {
     /// An answer that contradicts itself.
     #[error("the Coordinator's answer contradicts itself: {0}")]
     Contradiction(String),
+    /// A signed enclave on disk.
+    #[error("{}: {reason}", .path.display())]
+    Enclave {
+        /// Its file or folder.
+        path: PathBuf,
+        /// Why it does not say which enclave it is.
+        reason: EnclaveError,
+    },
     /// The software TEE.
     #[error("emulator: {0}")]
     Emulator(#[from] EmulatorError),

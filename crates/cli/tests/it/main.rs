@@ -13,6 +13,7 @@ mod history;
 mod issuer;
 mod lab;
 mod output;
+mod packages;
 mod recovery;
 mod secrets;
 mod tokens;
