@@ -9,6 +9,7 @@
 //!
 //! This room never opens a socket, a file or a clock, and knows no other room.
 
+pub mod era;
 pub mod log;
 pub mod policy;
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
+use marblerun_attest::era::EraError;
 use marblerun_attest::log::LogError;
 use marblerun_collateral::CollateralError;
 use marblerun_tee::TeeError;
@@ -122,5 +123,11 @@ impl Failure {
     /// Whether the reason has been printed already.
     pub(crate) fn is_silent(&self) -> bool {
         matches!(self, Self::Said)
+    }
+}
+
+impl From<EraError> for Failure {
+    fn from(error: EraError) -> Self {
+        Self::Era(error.to_string())
     }
 }

@@ -23,6 +23,7 @@ use crate::config::{Config, SealTpm};
 use crate::events::Events;
 use crate::grpc::MarbleApi;
 use crate::http::{self, ClientApi};
+use crate::invitation::Invitations;
 use crate::key_pool::PooledKeys;
 use crate::ledger::{Found, Ledger};
 use crate::listen::{Listener, bind};
@@ -60,6 +61,7 @@ impl App {
         let published = Arc::new(ArcSwap::from_pointee(state));
         let (writer, thread) =
             Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
+        let invitations = Invitations::new(&*keys)?;
         let coordinator = Coordinator::new(Parts {
             published,
             writer,
@@ -74,6 +76,7 @@ impl App {
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Arc::new(Mutex::new(())),
             ephemeral: Ephemeral::default(),
+            invitations,
             names: Arc::new(Names { dns: config.dns_names.clone(), ip: config.ip_addresses.clone() }),
         });
         // Now that it is known whose collateral counts.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use marblerun_cli::era::EraConfig;
+use marblerun_cli::era;
 use marblerun_testkit::golden::folder;
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ fn what_is_printed_is_what_manifests_and_era_configs_name() {
         desk.write("manifest.json", &manifest.to_string());
         desk.done(&["manifest", "check", "manifest.json", "--deny-warnings"]);
         desk.write("era.json", &package.to_string());
-        EraConfig::read(Some(&desk.path("era.json"))).unwrap();
+        era::read(Some(&desk.path("era.json"))).unwrap();
     }
     desk.refused(&["package-info", "app.sig", "--unique"], "--format json");
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -24,6 +25,11 @@ struct Arguments {
     /// The Coordinator's address for marbles [env: EDG_MARBLE_COORDINATOR_ADDR] [default: localhost:2001]
     #[arg(long, value_name = "HOST:PORT")]
     coordinator_addr: Option<String>,
+
+    /// Start only if the Coordinator is the one that this era-config describes; counts for something only if command
+    /// line or environment and the file are part of the measured image [env: EDG_MARBLE_COORDINATOR_ERA]
+    #[arg(long, value_name = "FILE")]
+    coordinator_era: Option<String>,
 
     /// The marble's entry in the manifest [env: EDG_MARBLE_TYPE]
     #[arg(long = "type", value_name = "TYPE")]
@@ -99,7 +105,9 @@ fn run(machine: &Machine, arguments: &Arguments) -> anyhow::Result<std::convert:
         }
     }
     let tee = marblerun_tee::detect_on(machine, &config.tee)?;
-    let activation = activate_blocking(&config, tee.as_ref(), &Patience::until(config.timeout))?;
+    #[allow(clippy::disallowed_methods, reason = "the program's main reads the clock")]
+    let now = SystemTime::now();
+    let activation = activate_blocking(&config, tee.as_ref(), &Patience::until(config.timeout), now)?;
     let parameters = activation.parameters;
     if let Some(os) = machine.uname.library_os() {
         let own_name = std::env::args_os().next().unwrap_or_default();
@@ -129,6 +137,7 @@ fn variables(arguments: &Arguments) -> anyhow::Result<BTreeMap<String, String>> 
     let simulation = arguments.simulation.then(|| "1".to_owned());
     let flags = [
         ("EDG_MARBLE_COORDINATOR_ADDR", &arguments.coordinator_addr),
+        ("EDG_MARBLE_COORDINATOR_ERA", &arguments.coordinator_era),
         ("EDG_MARBLE_TYPE", &arguments.marble_type),
         ("EDG_MARBLE_DNS_NAMES", &arguments.dns_names),
         ("EDG_MARBLE_UUID_FILE", &arguments.uuid_file),

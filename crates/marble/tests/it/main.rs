@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "what cannot run on a machine says so")]
 
 mod activate;
+mod challenge;
 mod coordinator;
 mod counters;
 mod go;
