@@ -4,14 +4,19 @@
 
 mod attested;
 mod check;
+mod clocks;
 mod desk;
 mod emulator;
 mod evidence;
 mod history;
 mod lab;
+mod neighbours;
 mod output;
+mod pccs;
 mod recovery;
+mod scene;
 mod secrets;
+mod sign_quote;
 mod tokens;
 mod trust;
 mod updates;

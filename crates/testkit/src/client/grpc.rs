@@ -9,12 +9,21 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use marblerun_api::grpc::marble_client::MarbleClient;
 use marblerun_api::grpc::{ActivationReq, ActivationResp};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tonic::body::Body;
 
 use super::tls::{self, Identity};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// A connection on which nothing was asked yet.
+#[derive(Debug)]
+pub struct Connection {
+    address: SocketAddr,
+    stream: TlsStream<TcpStream>,
+}
 
 /// What the Coordinator says to an activation; an outer error means that it never got to say anything (the handshake
 /// failed, or the connection broke).
@@ -26,15 +35,32 @@ pub async fn activate(
     identity: Option<&Identity>,
     request: ActivationReq,
 ) -> Result<Result<ActivationResp, tonic::Status>> {
-    tokio::time::timeout(DEADLINE, exchange(address, identity, request)).await.context("no answer in time")?
+    let whole = async { exchange(connect(address, identity).await?, request).await };
+    tokio::time::timeout(DEADLINE, whole).await.context("no answer in time")?
+}
+
+/// Shakes hands and asks nothing yet.
+///
+/// # Errors
+/// If the server cannot be reached or breaks off.
+pub async fn connect(address: SocketAddr, identity: Option<&Identity>) -> Result<Connection> {
+    Ok(Connection { address, stream: tls::connect(address, identity, &[b"h2"]).await? })
+}
+
+impl Connection {
+    /// As [`activate`], on this connection.
+    ///
+    /// # Errors
+    /// As [`activate`].
+    pub async fn activate(self, request: ActivationReq) -> Result<Result<ActivationResp, tonic::Status>> {
+        tokio::time::timeout(DEADLINE, exchange(self, request)).await.context("no answer in time")?
+    }
 }
 
 async fn exchange(
-    address: SocketAddr,
-    identity: Option<&Identity>,
+    Connection { address, stream }: Connection,
     request: ActivationReq,
 ) -> Result<Result<ActivationResp, tonic::Status>> {
-    let stream = tls::connect(address, identity, &[b"h2"]).await?;
     let (sender, connection) = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream))
         .await
         .context("HTTP/2 connection")?;
