@@ -69,7 +69,7 @@ fn a_clock_years_back_admits_nobody() {
 fn a_clock_years_ahead_admits_nobody() {
     let Some((mut scene, library)) = scene() else { return };
     scene.coordinator = start_at(&scene, &library, IN_TEN_YEARS).unwrap();
-    refuses(&scene, &["the collateral for", "is valid from", "not at"]);
+    refuses(&scene, &["the collateral for", "its nextUpdate has passed"]);
     // Nothing was spoilt by it.
     scene.coordinator.kill().unwrap();
     scene.coordinator = Coordinator::start(scene.options.clone()).unwrap();
