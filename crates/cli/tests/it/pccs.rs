@@ -7,6 +7,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidire
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::lab::SOON;
+
 /// What happens to those who ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
@@ -61,7 +63,8 @@ impl Pccs {
     /// Waits until so many questions had `part` in them.
     pub(crate) async fn until_asked(&self, part: &str, times: usize) {
         let mut asked = self.shared.asked.subscribe();
-        asked.wait_for(|all| count(all, part) >= times).await.unwrap();
+        let enough = asked.wait_for(|all| count(all, part) >= times);
+        tokio::time::timeout(SOON, enough).await.expect("nobody asks").unwrap();
     }
 }
 
