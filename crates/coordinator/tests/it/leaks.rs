@@ -131,7 +131,8 @@ fn rotated(running: &Running, user: &Identity, manifest: &mut serde_json::Value)
         String::from_utf8(answer.body).unwrap()
     };
     let updated = ask("POST", "/api/v2/update", &body);
-    let views = ["/api/v2/update", "/api/v3/log/entries", "/api/v3/log/key", "/api/v3/quote", "/api/v3/audit"];
+    let views =
+        ["/api/v2/update", "/api/v3/log/entries", "/api/v3/log/key", "/api/v3/quote", "/api/v3/audit"];
     std::iter::once(updated).chain(views.map(|path| ask("GET", path, ""))).collect()
 }
 

@@ -8,8 +8,8 @@ use marblerun_core::activation::{Admission, Request, TTLS_CONFIG, admit};
 use marblerun_core::keys::FreshKeys;
 use marblerun_core::pki::Pki;
 use marblerun_core::{
-    Command, Deployment, Event, Refusal, State, apply, decide, decode_events, decode_snapshot, encode_events,
-    encode_snapshot, prepare,
+    Abilities, Command, Deployment, Event, Refusal, State, apply, decide, decode_events, decode_snapshot,
+    encode_events, encode_snapshot, prepare,
 };
 
 const ID: &str = "0d1e2f30-4152-4637-8a9b-acbdcedff001";
@@ -19,7 +19,9 @@ pub(crate) fn now() -> SystemTime {
 }
 
 pub(crate) fn accepting() -> State {
-    State::Accepting(Arc::new(Pki::generate(&["localhost".into()], &[], &FreshKeys, now()).unwrap()))
+    State::Accepting(Arc::new(
+        Pki::generate(&["localhost".into()], &[], &FreshKeys, &Abilities::default(), now()).unwrap(),
+    ))
 }
 
 /// A manifest with one marble type `web` whose entry is `marble`, and `rest` beside the packages.
@@ -31,7 +33,7 @@ pub(crate) fn manifest(marble: &str, rest: &str) -> String {
 }
 
 pub(crate) fn set(state: &State, manifest: &str) -> Result<State, Refusal> {
-    let prepared = prepare(manifest.as_bytes(), state.pki(), &FreshKeys, now())?;
+    let prepared = prepare(manifest.as_bytes(), state.pki(), &FreshKeys, &Abilities::default(), now())?;
     let events = decide(state, &Command::SetManifest(Arc::new(prepared)))?;
     Ok(events.iter().fold(state.clone(), |state, event| apply(&state, event).unwrap()))
 }
@@ -52,7 +54,14 @@ fn csr() -> Vec<u8> {
 
 fn activate(deployment: &Deployment, marble_type: &str, uuid: &str) -> Result<Admission, Refusal> {
     let csr = csr();
-    admit(deployment, &verified(), Request { marble_type, uuid, csr: &csr }, &FreshKeys, now())
+    admit(
+        deployment,
+        &verified(),
+        Request { marble_type, uuid, csr: &csr },
+        &FreshKeys,
+        &Abilities::default(),
+        now(),
+    )
 }
 
 fn env(admission: &Admission, name: &str) -> String {
@@ -67,7 +76,9 @@ fn a_manifest_is_set_once() {
 
 #[test]
 fn a_manifest_prepared_for_other_certificates_is_void() {
-    let prepared = prepare(manifest("", "").as_bytes(), accepting().pki(), &FreshKeys, now()).unwrap();
+    let prepared =
+        prepare(manifest("", "").as_bytes(), accepting().pki(), &FreshKeys, &Abilities::default(), now())
+            .unwrap();
     let decided = decide(&accepting(), &Command::SetManifest(Arc::new(prepared)));
     assert_eq!(decided.err(), Some(Refusal::Superseded));
 }
@@ -88,7 +99,10 @@ fn what_is_refused_and_in_which_order() {
     assert!(matches!(activate(&deployment, "Web", ID), Err(Refusal::UnknownMarble(_))), "case counts");
     assert!(matches!(activate(&deployment, "web", "not a UUID"), Err(Refusal::Uuid(_))));
     let request = Request { marble_type: "web", uuid: ID, csr: b"no request" };
-    assert!(matches!(admit(&deployment, &verified(), request, &FreshKeys, now()), Err(Refusal::Request(_))));
+    assert!(matches!(
+        admit(&deployment, &verified(), request, &FreshKeys, &Abilities::default(), now()),
+        Err(Refusal::Request(_))
+    ));
 }
 
 /// T17: a package may say which names its marbles have.
@@ -252,12 +266,14 @@ fn no_clock_makes_a_panic_or_an_expired_certificate() {
     for clock in
         [before, after(0), after(47), after(67), after(300), after(7_800), after(8_029), after(1_000_000)]
     {
-        if let Ok(pki) = Pki::generate(&["localhost".into()], &[], &FreshKeys, clock) {
-            drop(prepare(text.as_bytes(), &pki, &FreshKeys, clock));
+        if let Ok(pki) = Pki::generate(&["localhost".into()], &[], &FreshKeys, &Abilities::default(), clock) {
+            drop(prepare(text.as_bytes(), &pki, &FreshKeys, &Abilities::default(), clock));
         }
         let csr = csr();
         let request = Request { marble_type: "web", uuid: ID, csr: &csr };
-        if let Ok(admission) = admit(&deployment, &verified(), request, &FreshKeys, clock) {
+        if let Ok(admission) =
+            admit(&deployment, &verified(), request, &FreshKeys, &Abilities::default(), clock)
+        {
             for name in ["C", "MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN"] {
                 let end = not_after(env(&admission, name).as_bytes());
                 assert!(end > clock, "{name} at {clock:?} ends at {end:?}");
