@@ -127,10 +127,12 @@ fn url(name: &'static str, text: &str) -> Result<Url, (&'static str, String)> {
     if uri.path() != "/" || uri.query().is_some() || text.contains(['@', '#']) {
         return wrong("only a port may follow the host");
     }
-    let https = scheme == "https";
-    if !https && !(scheme == "http" && ["127.0.0.1", "localhost", "[::1]"].contains(&host)) {
-        return wrong("plain HTTP is allowed to this machine only");
-    }
+    let https = match scheme {
+        "https" => true,
+        "http" if ["127.0.0.1", "localhost", "[::1]"].contains(&host) => false,
+        "http" => return wrong("plain HTTP is allowed to this machine only"),
+        _ => return wrong("it is neither HTTPS nor HTTP"),
+    };
     let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
     Ok(Url { https, host: host.to_owned(), port })
 }

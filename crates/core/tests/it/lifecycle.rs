@@ -19,9 +19,7 @@ pub(crate) fn now() -> SystemTime {
 }
 
 pub(crate) fn accepting() -> State {
-    State::Accepting(Arc::new(
-        Pki::generate(&["localhost".into()], &[], &FreshKeys, &Abilities::default(), now()).unwrap(),
-    ))
+    State::Accepting(Arc::new(Pki::generate(&["localhost".into()], &[], &FreshKeys, now()).unwrap()))
 }
 
 /// A manifest with one marble type `web` whose entry is `marble`, and `rest` beside the packages.
@@ -54,14 +52,7 @@ fn csr() -> Vec<u8> {
 
 fn activate(deployment: &Deployment, marble_type: &str, uuid: &str) -> Result<Admission, Refusal> {
     let csr = csr();
-    admit(
-        deployment,
-        &verified(),
-        Request { marble_type, uuid, csr: &csr },
-        &FreshKeys,
-        &Abilities::default(),
-        now(),
-    )
+    admit(deployment, &verified(), Request { marble_type, uuid, csr: &csr }, &FreshKeys, now())
 }
 
 fn env(admission: &Admission, name: &str) -> String {
@@ -99,10 +90,7 @@ fn what_is_refused_and_in_which_order() {
     assert!(matches!(activate(&deployment, "Web", ID), Err(Refusal::UnknownMarble(_))), "case counts");
     assert!(matches!(activate(&deployment, "web", "not a UUID"), Err(Refusal::Uuid(_))));
     let request = Request { marble_type: "web", uuid: ID, csr: b"no request" };
-    assert!(matches!(
-        admit(&deployment, &verified(), request, &FreshKeys, &Abilities::default(), now()),
-        Err(Refusal::Request(_))
-    ));
+    assert!(matches!(admit(&deployment, &verified(), request, &FreshKeys, now()), Err(Refusal::Request(_))));
 }
 
 /// T17: a package may say which names its marbles have.
@@ -266,14 +254,12 @@ fn no_clock_makes_a_panic_or_an_expired_certificate() {
     for clock in
         [before, after(0), after(47), after(67), after(300), after(7_800), after(8_029), after(1_000_000)]
     {
-        if let Ok(pki) = Pki::generate(&["localhost".into()], &[], &FreshKeys, &Abilities::default(), clock) {
+        if let Ok(pki) = Pki::generate(&["localhost".into()], &[], &FreshKeys, clock) {
             drop(prepare(text.as_bytes(), &pki, &FreshKeys, &Abilities::default(), clock));
         }
         let csr = csr();
         let request = Request { marble_type: "web", uuid: ID, csr: &csr };
-        if let Ok(admission) =
-            admit(&deployment, &verified(), request, &FreshKeys, &Abilities::default(), clock)
-        {
+        if let Ok(admission) = admit(&deployment, &verified(), request, &FreshKeys, clock) {
             for name in ["C", "MARBLE_PREDEFINED_MARBLE_CERTIFICATE_CHAIN"] {
                 let end = not_after(env(&admission, name).as_bytes());
                 assert!(end > clock, "{name} at {clock:?} ends at {end:?}");
