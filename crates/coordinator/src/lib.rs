@@ -6,6 +6,7 @@
 mod admissions;
 pub mod app;
 pub mod attestation;
+pub mod challenge;
 pub mod config;
 mod connections;
 mod events;
@@ -13,6 +14,7 @@ mod failure;
 mod grpc;
 pub mod hsm;
 mod http;
+pub mod invitation;
 pub mod key_pool;
 pub mod ledger;
 mod listen;

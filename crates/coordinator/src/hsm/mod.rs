@@ -22,7 +22,7 @@ pub use settings::{Chosen, Missing, Settings, choose};
 
 use crate::sealing::KeyRelease;
 use http::{Http, Post};
-use wrapped::{EphemeralKey, wrapped_key};
+use wrapped::{EphemeralKey, bare_quote, wrapped_key};
 
 /// How the HSM wraps a key; what that is, [`EphemeralKey::unwrap`] says.
 const WRAPPING: &str = "CKM_RSA_AES_KEY_WRAP";
@@ -141,7 +141,8 @@ impl Hsm {
     async fn statement(&self, evidence: &[u8], runtime_data: &[u8]) -> Result<String, HsmError> {
         let who = "Microsoft Azure Attestation";
         let runtime_data = json!({"data": URL_SAFE_NO_PAD.encode(runtime_data), "dataType": "JSON"});
-        let body = json!({"quote": URL_SAFE_NO_PAD.encode(evidence), "runtimeData": runtime_data});
+        let body =
+            json!({"quote": URL_SAFE_NO_PAD.encode(bare_quote(evidence)), "runtimeData": runtime_data});
         let post = Self::json(who, &self.settings.attestation, self.attest.into(), &body);
         #[derive(Deserialize)]
         struct Statement {

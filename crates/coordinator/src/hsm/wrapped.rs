@@ -92,6 +92,16 @@ fn sequence(bytes: &[u8]) -> der::Result<&[u8]> {
     Ok(any.value())
 }
 
+/// The quote without the header that Open Enclave puts before it (version 1, kind 2, length): Azure has another route for
+/// such reports, and enclaves under library OSes give them, too.
+pub(super) fn bare_quote(evidence: &[u8]) -> &[u8] {
+    let split = evidence.strip_prefix(&[1, 0, 0, 0, 2, 0, 0, 0]).and_then(|rest| rest.split_first_chunk());
+    match split {
+        Some((length, quote)) if u64::from_le_bytes(*length) == quote.len() as u64 => quote,
+        _ => evidence,
+    }
+}
+
 /// The wrapped key in the answer to a release: a JSON Web Signature (RFC 7515) around a key whose `key_hsm` is a
 /// transfer blob of Azure Key Vault.
 ///
@@ -179,6 +189,15 @@ mod tests {
         let key = EphemeralKey::generate().unwrap();
         let digest = digest(&SHA256, key.runtime_data());
         assert_eq!(key.report_data(), [digest.as_ref(), &[0; 32]].concat()[..]);
+    }
+
+    #[test]
+    fn azure_gets_the_quote_alone() {
+        let quote = [3, 0, 2, 0, 9];
+        let wrapped = [&[1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0][..], &quote].concat();
+        assert_eq!(bare_quote(&wrapped), quote);
+        assert_eq!(bare_quote(&quote), quote);
+        assert_eq!(bare_quote(&wrapped[..20]), &wrapped[..20], "another length");
     }
 
     fn answer(payload: &Value) -> Vec<u8> {
