@@ -293,10 +293,17 @@ pub enum ActivationError {
     Coordinator(#[from] CoordinatorError),
     /// No evidence.
     #[error("evidence for the Coordinator: {0}")]
-    Tee(#[from] TeeError),
+    Tee(TeeError),
     /// No async runtime.
     #[error("starting the async runtime: {0}")]
     Runtime(String),
+}
+
+// Not as a source: its text stands in the message, and whoever prints the chain would print it twice.
+impl From<TeeError> for ActivationError {
+    fn from(error: TeeError) -> Self {
+        Self::Tee(error)
+    }
 }
 
 fn hint(code: Code) -> &'static str {

@@ -67,6 +67,12 @@ impl Lab {
 
     /// A Coordinator that proves itself by this emulator, and its package as an era-config names it.
     pub(crate) fn coordinator(&self) -> (Coordinator, Value) {
+        let (options, package) = self.options(&self.url());
+        (Coordinator::start(options).unwrap(), package)
+    }
+
+    /// What such a Coordinator is started with, if collateral comes from `pccs`; and its package.
+    pub(crate) fn options(&self, pccs: &str) -> (Options, Value) {
         let built = build("marblerun-coordinator", "marblerun-coordinator").unwrap();
         let program = self.desk.path("coordinator");
         fs::copy(built, &program).unwrap();
@@ -74,7 +80,7 @@ impl Lab {
         let socket = self.desk.path("tee/default.sock").display().to_string();
         let options = Options { program: Some(program), ..Options::default() };
         let options = Options { env: vec![("OE_SIMULATION".into(), None)], ..options };
-        let options = options.env("EDG_EMULATOR", &socket).env("EDG_PCCS_URL", &self.url());
-        (Coordinator::start(options).unwrap(), serde_json::from_str(&package).unwrap())
+        let options = options.env("EDG_EMULATOR", &socket).env("EDG_PCCS_URL", pccs);
+        (options, serde_json::from_str(&package).unwrap())
     }
 }

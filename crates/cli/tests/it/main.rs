@@ -4,6 +4,7 @@
 
 mod attested;
 mod check;
+mod clocks;
 mod desk;
 mod emulator;
 mod evidence;
@@ -12,10 +13,14 @@ mod fresh;
 mod history;
 mod issuer;
 mod lab;
+mod neighbours;
 mod output;
 mod packages;
+mod pccs;
 mod recovery;
+mod scene;
 mod secrets;
+mod sign_quote;
 mod tokens;
 mod trust;
 mod updates;

@@ -11,6 +11,8 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use marblerun_api::grpc::marble_client::MarbleClient;
 use marblerun_api::grpc::{ActivationReq, ActivationResp, ChallengeReq, ChallengeResp};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tonic::Status;
 use tonic::body::Body;
 
@@ -18,6 +20,13 @@ use super::tls::{self, Identity};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 const LARGEST_ANSWER: usize = 64 << 20;
+
+/// A connection on which nothing was asked yet.
+#[derive(Debug)]
+pub struct Connection {
+    address: SocketAddr,
+    stream: TlsStream<TcpStream>,
+}
 
 /// What the Coordinator says to an activation; an outer error means that it never got to say anything (the handshake
 /// failed, or the connection broke).
@@ -29,7 +38,8 @@ pub async fn activate(
     identity: Option<&Identity>,
     request: ActivationReq,
 ) -> Result<Result<ActivationResp, Status>> {
-    exchange(address, identity, async |mut client| client.activate(request).await).await
+    let whole = async { connect(address, identity).await?.activate(request).await };
+    tokio::time::timeout(DEADLINE, whole).await.context("no answer in time")?
 }
 
 /// What the Coordinator says to a marble that asks for a challenge; an outer error as in [`activate`].
@@ -42,24 +52,36 @@ pub async fn challenge(
     nonce: &[u8],
 ) -> Result<Result<ChallengeResp, Status>> {
     let request = ChallengeReq { nonce: nonce.to_vec() };
-    exchange(address, identity, async |mut client| client.challenge(request).await).await
+    let whole = async {
+        let connection = connect(address, identity).await?;
+        exchange(connection, async |mut client| client.challenge(request).await).await
+    };
+    tokio::time::timeout(DEADLINE, whole).await.context("no answer in time")?
+}
+
+/// Shakes hands and asks nothing yet.
+///
+/// # Errors
+/// If the server cannot be reached or breaks off.
+pub async fn connect(address: SocketAddr, identity: Option<&Identity>) -> Result<Connection> {
+    Ok(Connection { address, stream: tls::connect(address, identity, &[b"h2"]).await? })
+}
+
+impl Connection {
+    /// As [`activate`], on this connection.
+    ///
+    /// # Errors
+    /// As [`activate`].
+    pub async fn activate(self, request: ActivationReq) -> Result<Result<ActivationResp, Status>> {
+        let exchanging = exchange(self, async |mut client| client.activate(request).await);
+        tokio::time::timeout(DEADLINE, exchanging).await.context("no answer in time")?
+    }
 }
 
 async fn exchange<T>(
-    address: SocketAddr,
-    identity: Option<&Identity>,
+    Connection { address, stream }: Connection,
     call: impl AsyncFnOnce(MarbleClient<Channel>) -> Result<tonic::Response<T>, Status>,
 ) -> Result<Result<T, Status>> {
-    let exchanging = connected(address, identity, call);
-    tokio::time::timeout(DEADLINE, exchanging).await.context("no answer in time")?
-}
-
-async fn connected<T>(
-    address: SocketAddr,
-    identity: Option<&Identity>,
-    call: impl AsyncFnOnce(MarbleClient<Channel>) -> Result<tonic::Response<T>, Status>,
-) -> Result<Result<T, Status>> {
-    let stream = tls::connect(address, identity, &[b"h2"]).await?;
     let (sender, connection) = http2::handshake::<_, _, Body>(TokioExecutor::new(), TokioIo::new(stream))
         .await
         .context("HTTP/2 connection")?;
