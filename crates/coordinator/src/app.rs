@@ -22,6 +22,7 @@ use crate::attestation::{Attestation, Mode};
 use crate::config::{Config, SealTpm};
 use crate::events::Events;
 use crate::grpc::MarbleApi;
+use crate::hsm;
 use crate::http::{self, ClientApi};
 use crate::invitation::Invitations;
 use crate::key_pool::PooledKeys;
@@ -30,6 +31,7 @@ use crate::listen::{Listener, bind};
 use crate::metrics::Metrics;
 use crate::observe::Observers;
 use crate::recovery::Ephemeral;
+use crate::sealing::Sealing;
 use crate::service::{Coordinator, Parts};
 use crate::tls::{self, Presented, Swappable};
 use crate::update::Names;
@@ -55,7 +57,9 @@ impl App {
     pub async fn build(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<Self> {
         let tee: Arc<dyn Tee> = tee(&config)?.into();
         let keys = Arc::new(PooledKeys::start(FreshKeys)?);
-        let (ledger, state) = open(&config, &tee, &keys, clock())?;
+        let sealing = Sealing::new(Arc::clone(&tee), hsm::release_by(&config.hsm, &tee));
+        let abilities = Arc::new(sealing.abilities());
+        let (ledger, state) = open(&config, sealing, &keys, clock())?;
         let presented = Presented::new(state.pki())?;
         let (client_shows, mesh_shows) = (Arc::clone(&presented.client), Arc::clone(&presented.mesh));
         let published = Arc::new(ArcSwap::from_pointee(state));
@@ -67,6 +71,7 @@ impl App {
             writer,
             attestation: attestation(&config, &*tee)?,
             tee,
+            abilities,
             keys,
             presented,
             metrics: Metrics::new(&http::names())?,
@@ -179,14 +184,14 @@ fn attestation(config: &Config, tee: &dyn Tee) -> anyhow::Result<Attestation> {
 
 fn open(
     config: &Config,
-    tee: &Arc<dyn Tee>,
+    sealing: Sealing,
     keys: &Arc<PooledKeys>,
     now: SystemTime,
 ) -> anyhow::Result<(Ledger, State)> {
     let folder = &config.seal_dir;
     let store = FileStore::open(folder)?;
     let keys: Arc<dyn KeySource> = Arc::<PooledKeys>::clone(keys);
-    let (ledger, found) = Ledger::open(Box::new(store), Arc::clone(tee), Arc::clone(&keys))
+    let (ledger, found) = Ledger::open(Box::new(store), sealing, Arc::clone(&keys))
         .with_context(|| format!("the sealed state in {} cannot be used", folder.display()))?;
     let fresh = || Pki::generate(&config.dns_names, &config.ip_addresses, &*keys, now);
     let state = match found {

@@ -8,6 +8,8 @@ use clap::Parser;
 use marblerun_collateral::{Choice, CollateralError, Sources};
 use marblerun_tee::{Pcrs, Wish};
 
+use crate::hsm;
+
 /// The MarbleRun Coordinator: holds one manifest, admits marbles that prove what they are, and gives them their
 /// certificates, secrets and parameters.
 ///
@@ -103,6 +105,8 @@ pub struct Config {
     pub seal_tpm: Option<SealTpm>,
     /// Where collateral is fetched.
     pub collateral: Sources,
+    /// The HSM for manifests that ask for it, or what is missing.
+    pub hsm: hsm::Chosen,
 }
 
 /// A TPM, and which of its registers count.
@@ -179,6 +183,7 @@ impl Config {
             tee: settings.tee(flags)?,
             seal_tpm: settings.seal_tpm(flags)?,
             collateral: settings.collateral(flags, qcnl)?,
+            hsm: hsm::choose(environment).map_err(|(name, reason)| ConfigError { name, reason })?,
         })
     }
 }
@@ -385,6 +390,7 @@ mod tests {
             ("EDG_HTTP_ERROR_LOG_LEVEL", "loud"),
             ("EDG_DISTRIBUTED_COORDINATOR", "1"),
             ("EDG_STORE_BACKEND", "k8s-secret"),
+            ("EDG_MAA_URL", "attest.example"),
         ] {
             assert_eq!(parse(&[(name, value)]).unwrap_err().name, name, "{value}");
         }

@@ -16,8 +16,9 @@ use marblerun_core::{
 };
 use marblerun_manifest::SealMode;
 use marblerun_store::{Loaded, Position, Store, StoreError};
-use marblerun_tee::{SealTo, Tee, TeeError};
 use zeroize::Zeroizing;
+
+use crate::sealing::{SealError, Sealing};
 
 /// Data is replaced by a snapshot when what was appended is larger than this and than the snapshot itself.
 const COMPACT_AFTER: u64 = 1 << 20;
@@ -25,7 +26,7 @@ const COMPACT_AFTER: u64 = 1 << 20;
 /// The sealed state of one Coordinator.
 pub struct Ledger {
     store: Box<dyn Store>,
-    tee: Arc<dyn Tee>,
+    sealing: Sealing,
     keys: Arc<dyn KeySource>,
     position: Position,
     open: Option<Open>,
@@ -98,9 +99,9 @@ pub enum LedgerError {
     /// A record is not understood.
     #[error("{0}. Start the version that wrote it, or restore an older backup")]
     Replay(ReplayError),
-    /// The TEE gives no sealing key.
+    /// The key-encryption key is not sealed.
     #[error(transparent)]
-    Tee(#[from] TeeError),
+    Seal(#[from] SealError),
     /// No randomness.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -133,11 +134,11 @@ impl Ledger {
     /// Whenever something is there that cannot be used; never reported as nothing.
     pub fn open(
         mut store: Box<dyn Store>,
-        tee: Arc<dyn Tee>,
+        sealing: Sealing,
         keys: Arc<dyn KeySource>,
     ) -> Result<(Self, Found), LedgerError> {
         let loaded = load(&mut *store)?;
-        let mut ledger = Self { store, tee, keys, position: loaded.position, open: None };
+        let mut ledger = Self { store, sealing, keys, position: loaded.position, open: None };
         let found = match (loaded.key, loaded.data) {
             (None, None) => Found::Nothing,
             (Some(key), None) => ledger.lone_key(&key)?,
@@ -196,7 +197,7 @@ impl Ledger {
     ) -> Result<(), LedgerError> {
         let (mut key_file, kek, dek_id) = self.new_key_file(deployment, dek)?;
         self.store.write_key(&key_file.to_bytes(&kek)?)?;
-        let header = Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
+        let header = Header { format: 1, origin: self.sealing.origin().into(), dek_id, recovery: hints };
         let snapshot = encode_snapshot(deployment)?;
         let (journal, bytes) = Journal::start(header, dek.clone(), &kek, previous, &snapshot, &*self.keys)?;
         self.position = self.store.replace(self.position, &bytes)?;
@@ -352,12 +353,12 @@ impl Ledger {
         hints: Hints,
     ) -> Result<(), LedgerError> {
         let mut key_file = open.key_file.clone();
-        key_file.sealed_kek = self.tee.seal(&*open.kek.0, seal_to(after))?;
+        key_file.sealed_kek = self.sealing.seal(&*open.kek.0, &after.manifest.config)?;
         let dek_id = key_file.wrap(dek, &open.kek, &*self.keys)?;
         self.store.write_key(&key_file.to_bytes(&open.kek)?)?;
         // From now on kept in memory, too: a failure after this may leave data that refers to either.
         open.key_file = key_file;
-        let header = Header { format: 1, origin: self.tee.origin().into(), dek_id, recovery: hints };
+        let header = Header { format: 1, origin: self.sealing.origin().into(), dek_id, recovery: hints };
         let snapshot = encode_snapshot(after)?;
         let head = Some(open.journal.head());
         let (journal, bytes) = Journal::start(header, dek.clone(), &open.kek, head, &snapshot, &*self.keys)?;
@@ -372,7 +373,7 @@ impl Ledger {
 
     fn unseal(&self, key: &[u8], header: &Header) -> Result<(KeyFile, Kek, Dek), String> {
         let file = KeyFile::parse(key).map_err(|error| error.to_string())?;
-        let kek = self.tee.unseal(&file.sealed_kek).map_err(|error| error.to_string())?;
+        let kek = self.sealing.unseal(&file.sealed_kek).map_err(|error| error.to_string())?;
         let kek: [u8; 32] =
             kek[..].try_into().map_err(|_| "sealed_key: the sealed KEK has a wrong length")?;
         let kek = Kek(Zeroizing::new(kek));
@@ -382,7 +383,7 @@ impl Ledger {
     }
 
     fn check_origin(&self, found: &str) -> Result<(), LedgerError> {
-        let here = self.tee.origin();
+        let here = self.sealing.origin();
         if found == here {
             return Ok(());
         }
@@ -397,17 +398,10 @@ impl Ledger {
         let mut bytes = Zeroizing::new([0; 32]);
         self.keys.fill(&mut *bytes)?;
         let kek = Kek(bytes);
-        let sealed_kek = self.tee.seal(&*kek.0, seal_to(deployment))?;
-        let mut file = KeyFile::new(self.tee.origin(), sealed_kek);
+        let sealed_kek = self.sealing.seal(&*kek.0, &deployment.manifest.config)?;
+        let mut file = KeyFile::new(self.sealing.origin(), sealed_kek);
         let dek_id = file.wrap(dek, &kek, &*self.keys)?;
         Ok((file, kek, dek_id))
-    }
-}
-
-fn seal_to(deployment: &Deployment) -> SealTo {
-    match deployment.manifest.config.seal_mode {
-        SealMode::UniqueKey => SealTo::Unique,
-        SealMode::ProductKey | SealMode::Disabled => SealTo::Product,
     }
 }
 

@@ -8,8 +8,8 @@ use marblerun_attest::{Binding, Verified};
 use marblerun_core::activation::{self, Admission, Request};
 use marblerun_core::secrets::Upload;
 use marblerun_core::{
-    ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, milliseconds, prepare,
-    upload_secrets,
+    Abilities, ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, milliseconds,
+    prepare, upload_secrets,
 };
 use marblerun_tee::Tee;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
@@ -45,6 +45,8 @@ pub struct Parts {
     pub attestation: Attestation,
     /// Issues our own evidence.
     pub tee: Arc<dyn Tee>,
+    /// What manifests can ask for.
+    pub abilities: Arc<Abilities>,
     /// Makes keys.
     pub keys: Arc<PooledKeys>,
     /// The certificates on the listeners.
@@ -95,6 +97,11 @@ impl Coordinator {
     /// Issues our own evidence.
     pub(crate) fn tee(&self) -> &Arc<dyn Tee> {
         &self.0.tee
+    }
+
+    /// What manifests can ask for.
+    pub(crate) fn abilities(&self) -> &Arc<Abilities> {
+        &self.0.abilities
     }
 
     /// The last marbles that came.
@@ -194,7 +201,9 @@ impl Coordinator {
             return Err(Refusal::ManifestAlreadySet.into());
         }
         let now = (self.0.clock)();
-        let preparing = tokio::task::spawn_blocking(move || prepare(&raw, state.pki(), &keys, now));
+        let abilities = Arc::clone(&self.0.abilities);
+        let preparing =
+            tokio::task::spawn_blocking(move || prepare(&raw, state.pki(), &keys, &abilities, now));
         let prepared = Arc::new(preparing.await.map_err(|_| Failure::panicked())??);
         first(&prepared).map_err(|error| Failure::Internal(error.to_string()))?;
         self.0.writer.submit(Command::SetManifest(Arc::clone(&prepared))).await?;

@@ -11,7 +11,7 @@ use marblerun_core::update::{
     Making, PreparedUpdate, Ready, Sent, Standing, begin_acknowledgement, begin_update, needs_new_key,
     prepare_update,
 };
-use marblerun_core::{Command, Deployment, Refusal, State, User, milliseconds};
+use marblerun_core::{Abilities, Command, Deployment, Refusal, State, User, milliseconds};
 use marblerun_manifest::Finding;
 
 use crate::failure::Failure;
@@ -125,7 +125,9 @@ impl Coordinator {
     ) -> Result<Outcome, Failure> {
         for _ in 0..RETRIES {
             let (state, now) = (self.state(), self.now());
-            let attempt = Attempt { state, user: user.clone(), asked: asked.clone(), carries, now };
+            let abilities = Arc::clone(self.abilities());
+            let attempt =
+                Attempt { state, user: user.clone(), asked: asked.clone(), carries, abilities, now };
             let (names, keys) = (Arc::clone(self.names()), Arc::clone(&keys));
             let made = tokio::task::spawn_blocking(move || attempt.make(&names, &*keys));
             let made = made.await.map_err(|_| Failure::panicked())??;
@@ -168,6 +170,7 @@ struct Attempt {
     user: User,
     asked: Asked,
     carries: Carries,
+    abilities: Arc<Abilities>,
     now: SystemTime,
 }
 
@@ -185,7 +188,7 @@ impl Attempt {
     fn make(self, names: &Names, keys: &dyn KeySource) -> Result<Made, Refusal> {
         let deployment = self.state.deployment().ok_or_else(|| Refusal::NotServing(self.state.phase()))?;
         let sent = match &self.asked {
-            Asked::Update(raw) => begin_update(deployment, &self.user, raw, self.now)?,
+            Asked::Update(raw) => begin_update(deployment, &self.user, raw, &self.abilities, self.now)?,
             Asked::Acknowledge(fingerprint) => begin_acknowledgement(deployment, &self.user, fingerprint)?,
         };
         let (user, at) = (self.user.clone(), milliseconds(self.now));

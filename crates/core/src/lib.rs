@@ -36,7 +36,7 @@ pub use event::{
 pub use log::{History, LogKey, LogLine, RangeError, iso8601, milliseconds};
 pub use marble::ActiveMarble;
 pub use refusal::Refusal;
-pub use setup::{Prepared, prepare};
+pub use setup::{Abilities, Prepared, prepare};
 pub use state::{Chain, Deployment, Phase, Previous, Recovery, State};
 pub use upload::{read_secrets, upload_secrets};
 pub use user::User;

@@ -29,15 +29,35 @@ pub struct Prepared {
     pub shares: Shares,
 }
 
+/// Optional machinery of this Coordinator, which a manifest asks for by a feature gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abilities {
+    /// Whether the state can be sealed with a key of an Azure managed HSM; if not, why, and what to do.
+    pub hsm_sealing: Result<(), String>,
+}
+
+impl Default for Abilities {
+    /// None of it.
+    fn default() -> Self {
+        Self { hsm_sealing: Err("this Coordinator was given no Azure managed HSM; remove the gate".into()) }
+    }
+}
+
 /// Checks a manifest and makes everything that the deployment begins with: shared secrets, root secret, signature,
 /// state key and its shares. `pki` are the certificates that the Coordinator shows at this moment.
 ///
 /// # Errors
 /// If the manifest is refused, or a key cannot be made.
-pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> Result<Prepared, Refusal> {
+pub fn prepare(
+    raw: &[u8],
+    pki: &Pki,
+    keys: &dyn KeySource,
+    abilities: &Abilities,
+    now: SystemTime,
+) -> Result<Prepared, Refusal> {
     let checked = Manifest::parse(raw, now)?;
     let manifest = checked.manifest;
-    refuse_unsupported(&manifest)?;
+    refuse_unsupported(&manifest, abilities)?;
     let dek = Dek::generate(keys)?;
     let config = &manifest.config;
     let shares = recovery::split(&dek.0, &manifest.recovery_keys, config.recovery_threshold, keys)?;
@@ -62,12 +82,12 @@ pub fn prepare(raw: &[u8], pki: &Pki, keys: &dyn KeySource, now: SystemTime) -> 
 }
 
 /// A gate whose machinery is missing is refused: ignoring it would promise a protection that is not there.
-pub(crate) fn refuse_unsupported(manifest: &Manifest) -> Result<(), Refusal> {
-    if manifest.config.feature_gates.contains(&FeatureGate::AzureHsmSealing) {
-        return Err(Refusal::Unsupported {
-            path: "Config.FeatureGates".into(),
-            reason: "AzureHSMSealing is not built into this Coordinator; remove the gate".into(),
-        });
+pub(crate) fn refuse_unsupported(manifest: &Manifest, abilities: &Abilities) -> Result<(), Refusal> {
+    match &abilities.hsm_sealing {
+        Err(why) if manifest.config.feature_gates.contains(&FeatureGate::AzureHsmSealing) => {
+            let reason = format!("AzureHSMSealing is not possible: {why}");
+            Err(Refusal::Unsupported { path: "Config.FeatureGates".into(), reason })
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

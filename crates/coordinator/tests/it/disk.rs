@@ -11,7 +11,7 @@ use marblerun_coordinator::ledger::{Found, Ledger, LedgerError};
 use marblerun_coordinator::writer::{CommitError, Published, Writer};
 use marblerun_core::keys::FreshKeys;
 use marblerun_core::pki::Pki;
-use marblerun_core::{Command, Deployment, Phase, Prepared, Recovery, State, prepare};
+use marblerun_core::{Abilities, Command, Deployment, Phase, Prepared, Recovery, State, prepare};
 use marblerun_store::faulty::{Fault, Faulty, Plan};
 use marblerun_store::{FileStore, MemoryStore, Store};
 use marblerun_testkit::program::{Coordinator, Options};
@@ -29,8 +29,8 @@ pub(crate) struct Life {
 
 impl Life {
     pub(crate) fn begin(store: Box<dyn Store>) -> Result<Self, LedgerError> {
-        let tee = marblerun_tee::detect(true).unwrap().into();
-        let (ledger, found) = Ledger::open(store, tee, Arc::new(FreshKeys))?;
+        let tee: Arc<dyn marblerun_tee::Tee> = marblerun_tee::detect(true).unwrap().into();
+        let (ledger, found) = Ledger::open(store, tee.into(), Arc::new(FreshKeys))?;
         let state = match found {
             Found::Nothing => State::Accepting(Arc::new(pki())),
             Found::Deployment(deployment) => State::Serving(*deployment),
@@ -51,7 +51,10 @@ impl Life {
     pub(crate) fn prepared(&self, manifest: &serde_json::Value) -> Arc<Prepared> {
         let state = self.published.load();
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
-        Arc::new(prepare(manifest.to_string().as_bytes(), state.pki(), &FreshKeys, now).unwrap())
+        Arc::new(
+            prepare(manifest.to_string().as_bytes(), state.pki(), &FreshKeys, &Abilities::default(), now)
+                .unwrap(),
+        )
     }
 
     pub(crate) fn count(&self) -> Result<(), CommitError> {

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod azure;
 mod counters;
 mod crash;
 mod disk;
@@ -14,6 +15,7 @@ mod emojivoto;
 mod floods;
 mod growth;
 mod holders;
+mod hsm;
 mod huge;
 mod leaks;
 mod logins;

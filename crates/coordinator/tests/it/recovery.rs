@@ -15,7 +15,7 @@ use marblerun_core::journal::{Dek, Header, Journal, Kek};
 use marblerun_core::keys::FreshKeys;
 use marblerun_core::pki::Pki;
 use marblerun_core::recovery::{self, Hints};
-use marblerun_core::{Command, State, apply, decide, encode_snapshot, prepare};
+use marblerun_core::{Abilities, Command, State, apply, decide, encode_snapshot, prepare};
 use marblerun_testkit::client::tls;
 use marblerun_testkit::program::Options;
 use tempfile::TempDir;
@@ -279,7 +279,7 @@ fn forged(manifest: &str, dek: &Dek, recovery: Hints) -> Vec<u8> {
     let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
     let pki = Pki::generate(&["localhost".into()], &[], &FreshKeys, now).unwrap();
     let state = State::Accepting(Arc::new(pki));
-    let prepared = prepare(manifest.as_bytes(), state.pki(), &FreshKeys, now).unwrap();
+    let prepared = prepare(manifest.as_bytes(), state.pki(), &FreshKeys, &Abilities::default(), now).unwrap();
     let events = decide(&state, &Command::SetManifest(Arc::new(prepared))).unwrap();
     let state = events.iter().fold(state, |state, event| apply(&state, event).unwrap());
     let snapshot = encode_snapshot(state.deployment().unwrap()).unwrap();

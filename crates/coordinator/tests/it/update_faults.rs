@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use marblerun_core::keys::FreshKeys;
 use marblerun_core::update::{Making, PreparedUpdate, Sent, begin_update, prepare_update};
-use marblerun_core::{Command, Deployment, Phase, User};
+use marblerun_core::{Abilities, Command, Deployment, Phase, User};
 use marblerun_store::MemoryStore;
 use marblerun_store::faulty::{Fault, Faulty, Plan};
 use serde_json::{Value, json};
@@ -63,7 +63,9 @@ fn update(life: &Life, owner: &Person) -> Arc<PreparedUpdate> {
     let user = User::login(&deployment, &owner.certificate).unwrap();
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let raw = manifest(owner, &[ONE, TWO]).to_string();
-    let Sent::Ready(ready) = begin_update(&deployment, &user, raw.as_bytes(), now).unwrap() else {
+    let Sent::Ready(ready) =
+        begin_update(&deployment, &user, raw.as_bytes(), &Abilities::default(), now).unwrap()
+    else {
         panic!("one owner is enough")
     };
     let making = Making { names: &[], addresses: &[], keys: &FreshKeys, now };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use marblerun_manifest::{Finding, Manifest, PackageUpdate, Update};
+use marblerun_manifest::{FeatureGate, Finding, Manifest, PackageUpdate, Update};
 
 use super::apply::{Change, Updated};
 use super::decide::{may_update, none_pending, pending};
@@ -15,7 +15,7 @@ use crate::pki::Pki;
 use crate::recovery::{self, Shares};
 use crate::refusal::Refusal;
 use crate::secrets::{self, RootSecret, SecretValue};
-use crate::setup::refuse_unsupported;
+use crate::setup::{Abilities, refuse_unsupported};
 use crate::state::Deployment;
 use crate::user::User;
 
@@ -97,6 +97,7 @@ pub fn begin_update(
     deployment: &Deployment,
     user: &User,
     raw: &[u8],
+    abilities: &Abilities,
     now: SystemTime,
 ) -> Result<Sent, Refusal> {
     user.must_belong_to(deployment)?;
@@ -108,7 +109,7 @@ pub fn begin_update(
         Update::Packages(update) => begin_packages(deployment, user, update),
         Update::Manifest(checked) => {
             may_update(deployment, user)?;
-            refuse_unsupported(&checked.manifest)?;
+            refuse_unsupported(&checked.manifest, abilities)?;
             let (manifest, warnings) = (checked.manifest, checked.warnings);
             if deployment.standing_with(user.name()).missing > 0 {
                 return Ok(Sent::Waits { manifest, warnings });
@@ -187,6 +188,11 @@ pub fn needs_new_key(deployment: &Deployment, manifest: &Manifest) -> bool {
     before.recovery_keys != after.recovery_keys
         || before.config.recovery_threshold != after.config.recovery_threshold
         || before.config.seal_mode != after.config.seal_mode
+        || is_sealed_by_hsm(before) != is_sealed_by_hsm(after)
+}
+
+fn is_sealed_by_hsm(manifest: &Manifest) -> bool {
+    manifest.config.feature_gates.contains(&FeatureGate::AzureHsmSealing)
 }
 
 fn begin_packages(deployment: &Deployment, user: &User, update: PackageUpdate) -> Result<Sent, Refusal> {

@@ -8,8 +8,8 @@ use marblerun_core::activation::{Admission, Request, TTLS_CONFIG, admit};
 use marblerun_core::keys::FreshKeys;
 use marblerun_core::pki::Pki;
 use marblerun_core::{
-    Command, Deployment, Event, Refusal, State, apply, decide, decode_events, decode_snapshot, encode_events,
-    encode_snapshot, prepare,
+    Abilities, Command, Deployment, Event, Refusal, State, apply, decide, decode_events, decode_snapshot,
+    encode_events, encode_snapshot, prepare,
 };
 
 const ID: &str = "0d1e2f30-4152-4637-8a9b-acbdcedff001";
@@ -31,7 +31,7 @@ pub(crate) fn manifest(marble: &str, rest: &str) -> String {
 }
 
 pub(crate) fn set(state: &State, manifest: &str) -> Result<State, Refusal> {
-    let prepared = prepare(manifest.as_bytes(), state.pki(), &FreshKeys, now())?;
+    let prepared = prepare(manifest.as_bytes(), state.pki(), &FreshKeys, &Abilities::default(), now())?;
     let events = decide(state, &Command::SetManifest(Arc::new(prepared)))?;
     Ok(events.iter().fold(state.clone(), |state, event| apply(&state, event).unwrap()))
 }
@@ -67,7 +67,9 @@ fn a_manifest_is_set_once() {
 
 #[test]
 fn a_manifest_prepared_for_other_certificates_is_void() {
-    let prepared = prepare(manifest("", "").as_bytes(), accepting().pki(), &FreshKeys, now()).unwrap();
+    let prepared =
+        prepare(manifest("", "").as_bytes(), accepting().pki(), &FreshKeys, &Abilities::default(), now())
+            .unwrap();
     let decided = decide(&accepting(), &Command::SetManifest(Arc::new(prepared)));
     assert_eq!(decided.err(), Some(Refusal::Superseded));
 }
@@ -253,7 +255,7 @@ fn no_clock_makes_a_panic_or_an_expired_certificate() {
         [before, after(0), after(47), after(67), after(300), after(7_800), after(8_029), after(1_000_000)]
     {
         if let Ok(pki) = Pki::generate(&["localhost".into()], &[], &FreshKeys, clock) {
-            drop(prepare(text.as_bytes(), &pki, &FreshKeys, clock));
+            drop(prepare(text.as_bytes(), &pki, &FreshKeys, &Abilities::default(), clock));
         }
         let csr = csr();
         let request = Request { marble_type: "web", uuid: ID, csr: &csr };

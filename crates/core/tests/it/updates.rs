@@ -9,8 +9,8 @@ use marblerun_core::update::{
     Making, PreparedUpdate, Sent, begin_acknowledgement, begin_update, prepare_update,
 };
 use marblerun_core::{
-    Command, Deployment, Event, Refusal, State, User, apply, decide, decode_events, decode_snapshot,
-    encode_events, encode_snapshot, milliseconds,
+    Abilities, Command, Deployment, Event, Refusal, State, User, apply, decide, decode_events,
+    decode_snapshot, encode_events, encode_snapshot, milliseconds,
 };
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ fn command(deployment: &Deployment, user: &User, sent: Sent, fingerprint: [u8; 3
 }
 
 fn send(deployment: &Deployment, user: &User, raw: &str) -> Result<Deployment, Refusal> {
-    let sent = begin_update(deployment, user, raw.as_bytes(), now())?;
+    let sent = begin_update(deployment, user, raw.as_bytes(), &Abilities::default(), now())?;
     after(deployment, &command(deployment, user, sent, [0; 32]))
 }
 
@@ -246,9 +246,10 @@ fn new_holders_get_a_new_data_key_and_the_same_ones_do_not() {
         people.manifest(&all)
     };
     let before = set(&accepting(), &with(json!({}))).unwrap().deployment().unwrap().clone();
+    let able = Abilities { hsm_sealing: Ok(()) };
     let rekeyed = |changes: Value| {
         let user = people.login(&before, "alice");
-        let sent = begin_update(&before, &user, with(changes).as_bytes(), now()).unwrap();
+        let sent = begin_update(&before, &user, with(changes).as_bytes(), &able, now()).unwrap();
         let Sent::Ready(ready) = sent else { panic!("one owner is enough") };
         let announced = ready.makes_recovery_secrets(&before);
         let prepared = prepare_update(&before, user, ready, making()).unwrap();
@@ -260,6 +261,11 @@ fn new_holders_get_a_new_data_key_and_the_same_ones_do_not() {
     assert_eq!(rekeyed(json!({"RecoveryKeys": {"one": null, "uno": key}})), Some(1));
     assert_eq!(rekeyed(json!({"RecoveryKeys": null})), Some(0), "nobody can recover it any more");
     assert_eq!(rekeyed(json!({"Config": {"SealMode": "UniqueKey"}})), Some(1));
+    assert_eq!(
+        rekeyed(json!({"Config": {"FeatureGates": ["AzureHSMSealing"]}})),
+        Some(1),
+        "sealed in another way"
+    );
 }
 
 /// A word of an owner, made ready on the state of some moment, and said later.
