@@ -9,6 +9,7 @@
 //!
 //! This room never opens a socket, a file or a clock, and knows no other room.
 
+pub mod era;
 pub mod log;
 pub mod policy;
 
@@ -42,7 +43,7 @@ pub use genuine::{AmdPlatform, Appraisal, Claims, Genuine, IntelPlatform};
 pub use memory::Memory;
 pub use nvidia::{NvidiaCollateral, SpdmReport, SpdmVersions};
 pub use roots::{Roots, RootsError, Vendor};
-pub use sgx::EnclaveReport;
+pub use sgx::{DebugMode, EnclaveReport, EnclaveSignature, Sigstruct};
 pub use snp::{AmdCollateral, GuestPolicy, Product, SigningKey, SnpReport, SnpTcb, VekIdentity};
 pub use tdx::{TdAttributes, TdReport, TdReport15, TdReport15Extended};
 pub use verified::{Origin, Verified};

@@ -20,8 +20,6 @@ use crate::identity::Identity;
 
 /// An activation that takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Size of a quote with its certificates, as marbles send it. In simulation its content does not matter.
-const QUOTE_BYTES: usize = 4_700;
 
 /// Activates and returns the time from opening the connection to the complete answer.
 pub(crate) async fn activate(
@@ -75,10 +73,11 @@ fn request(identity: &Identity, marble_type: &str) -> anyhow::Result<ActivationR
     let mut random = [0; 16];
     aws_lc_rs::rand::fill(&mut random).ok().context("no randomness")?;
     Ok(ActivationReq {
-        quote: vec![0; QUOTE_BYTES],
+        quote: identity.evidence.clone(),
         csr: identity.csr.clone(),
         marble_type: marble_type.to_owned(),
         uuid: uuid::Builder::from_random_bytes(random).into_uuid().to_string(),
+        challenge: Vec::new(),
     })
 }
 

@@ -129,6 +129,8 @@ pub(crate) enum Scenario {
     Types,
     /// A type with MaxActivations: each activation is durable before it is answered
     MaxActivations,
+    /// Evidence of a software TEE that is verified, instead of simulation
+    Evidence,
     /// A per-marble RSA-2048 certificate: a short burst after idle time
     Rsa,
     /// From starting the process to the first answer, and idle memory

@@ -10,6 +10,7 @@ mod cli;
 mod floor;
 mod http_client;
 mod identity;
+mod lab;
 mod load;
 mod manifests;
 mod measure;

@@ -36,6 +36,16 @@ pub(crate) fn setting(scenario: Scenario) -> Setting {
     }
 }
 
+/// The plain marble, whose evidence is verified.
+pub(crate) fn attested(package: &Value, infrastructure: &Value) -> Setting {
+    let manifest = json!({
+        "Packages": {"program": package},
+        "Infrastructures": {"lab": infrastructure},
+        "Marbles": {MARBLE_TYPE: marble(json!({}))},
+    });
+    Setting { manifest: manifest.to_string().into_bytes(), types: vec![MARBLE_TYPE.to_owned()].into() }
+}
+
 fn unrelated(secret: &Value) -> Setting {
     one(json!({}), (0..MANY).map(|number| (format!("unrelated{number}"), secret.clone())).collect())
 }

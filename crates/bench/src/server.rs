@@ -34,6 +34,17 @@ pub(crate) struct Site {
     pub(crate) folder: PathBuf,
     /// Who runs where.
     pub(crate) pinning: Pinning,
+    /// The software TEE that Coordinators run in; none runs them in simulation.
+    pub(crate) tee: Option<Tee>,
+}
+
+/// A software TEE as a Coordinator is told of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Tee {
+    /// Its socket.
+    pub(crate) socket: PathBuf,
+    /// Where it publishes collateral.
+    pub(crate) collateral: String,
 }
 
 /// A running server. Dropping it kills the process, then removes its folder.
@@ -63,11 +74,11 @@ impl Server {
         Ok(server)
     }
 
-    /// A fresh Coordinator in simulation that accepts a manifest.
+    /// A fresh Coordinator that accepts a manifest.
     pub(crate) async fn coordinator(site: &Site, cpus: Cpus) -> anyhow::Result<(Self, HttpClient)> {
         let (marbles, users) = free_addresses()?;
         let mut command = site.pinning.command(cpus, site.coordinator.as_os_str());
-        configure(&mut command, marbles, users);
+        configure(&mut command, site.tee.as_ref(), marbles, users);
         let client = HttpClient::new(users, Arc::new(tls::user()?));
         let start = Instant::now();
         let mut server = Self::spawn(site, cpus, command, Output::Logged, marbles)?;
@@ -93,7 +104,7 @@ impl Server {
     ) -> anyhow::Result<Duration> {
         self.process.kill().await?;
         let mut command = site.pinning.command(self.cpus, site.coordinator.as_os_str());
-        configure(&mut command, self.address, client.address());
+        configure(&mut command, site.tee.as_ref(), self.address, client.address());
         let log = File::create(self.folder.path().join("log"))?;
         command.current_dir(self.folder.path()).stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
         let start = Instant::now();
@@ -193,7 +204,7 @@ pub(crate) fn coordinator_program(given: Option<&Path>) -> anyhow::Result<PathBu
 }
 
 /// Nothing of the caller's own configuration may change what is measured.
-fn configure(command: &mut Command, marbles: SocketAddr, users: SocketAddr) {
+fn configure(command: &mut Command, tee: Option<&Tee>, marbles: SocketAddr, users: SocketAddr) {
     for foreign in [
         "EDG_STARTUP_MANIFEST",
         "EDG_COORDINATOR_PROMETHEUS_ADDR",
@@ -210,8 +221,15 @@ fn configure(command: &mut Command, marbles: SocketAddr, users: SocketAddr) {
         .env("EDG_COORDINATOR_DNS_NAMES", "localhost")
         // Relative to the server's own folder.
         .env("EDG_COORDINATOR_SEAL_DIR", "state")
-        .env("OE_SIMULATION", "1")
         .stdin(Stdio::null());
+    match tee {
+        None => command.env("OE_SIMULATION", "1").env_remove("EDG_EMULATOR"),
+        Some(tee) => command
+            .env_remove("OE_SIMULATION")
+            .env("EDG_EMULATOR", &tee.socket)
+            .env("EDG_PCCS_URL", &tee.collateral)
+            .env("EDG_KDS_URL", &tee.collateral),
+    };
 }
 
 /// Two ports that are free now. A Coordinator cannot say which it took, so they are chosen for it.

@@ -4,12 +4,14 @@ use std::io;
 use std::path::PathBuf;
 
 use marblerun_api::client::{ChainError, ClientError};
+use marblerun_attest::era::EraError;
 use marblerun_attest::log::LogError;
 use marblerun_collateral::CollateralError;
 use marblerun_tee::TeeError;
 use marblerun_tee::emulated::EmulatorError;
 
 use crate::document::DocumentError;
+use crate::enclave::EnclaveError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,14 @@ pub enum Failure {
     /// An answer that contradicts itself.
     #[error("the Coordinator's answer contradicts itself: {0}")]
     Contradiction(String),
+    /// A signed enclave on disk.
+    #[error("{}: {reason}", .path.display())]
+    Enclave {
+        /// Its file or folder.
+        path: PathBuf,
+        /// Why it does not say which enclave it is.
+        reason: EnclaveError,
+    },
     /// The software TEE.
     #[error("emulator: {0}")]
     Emulator(#[from] EmulatorError),
@@ -113,5 +123,11 @@ impl Failure {
     /// Whether the reason has been printed already.
     pub(crate) fn is_silent(&self) -> bool {
         matches!(self, Self::Said)
+    }
+}
+
+impl From<EraError> for Failure {
+    fn from(error: EraError) -> Self {
+        Self::Era(error.to_string())
     }
 }

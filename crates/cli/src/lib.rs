@@ -10,6 +10,7 @@ mod collateral;
 pub mod commands;
 mod console;
 pub mod document;
+mod enclave;
 pub mod era;
 mod failure;
 pub mod file;
@@ -28,6 +29,7 @@ use std::time::SystemTime;
 use clap::error::ErrorKind;
 
 pub use args::command_tree;
+pub use enclave::EnclaveError;
 pub use failure::Failure;
 
 /// What a run takes from its process, so that nothing below reads clock or environment.

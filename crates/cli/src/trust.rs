@@ -11,14 +11,14 @@ use std::time::SystemTime;
 use aws_lc_rs::digest::{SHA256, digest};
 use marblerun_api::client::{Address, CertificateChain, CertificateDer, Client, Identity, Trust};
 use marblerun_api::rest::v2;
+use marblerun_attest::era::{Expectation, Tolerance};
 use marblerun_attest::policy::Mismatch;
-use marblerun_attest::{Appraisal, Binding, Collateral, EvidenceError, Memory, needs};
+use marblerun_attest::{Appraisal, Binding, Collateral, EvidenceError, Memory, TcbStatus, needs};
 use marblerun_collateral::Service;
 
 use crate::args::Global;
 use crate::cache::{self, Saved};
-use crate::era::{EraConfig, Expectation, Tolerance};
-use crate::{Failure, Surroundings, collateral, console, file};
+use crate::{Failure, Surroundings, collateral, console, era, file};
 
 /// What a command knows about its surroundings.
 #[derive(Debug, Clone)]
@@ -86,10 +86,13 @@ pub(crate) async fn known_root(
 
 impl Context {
     /// What the flags tolerate of a platform.
-    pub(crate) fn tolerance(&self) -> Tolerance {
-        let statuses =
-            self.global.accepted_tcb_statuses_given.then(|| self.global.accepted_tcb_statuses.clone());
-        Tolerance { statuses, advisories: self.global.accepted_advisories.clone() }
+    ///
+    /// # Errors
+    /// A flag that names no TCB status.
+    pub(crate) fn tolerance(&self) -> Result<Tolerance, Failure> {
+        let named = &self.global.accepted_tcb_statuses;
+        let statuses = self.global.accepted_tcb_statuses_given.then(|| tcb_statuses(named)).transpose()?;
+        Ok(Tolerance { statuses, advisories: self.global.accepted_advisories.clone() })
     }
 
     /// Where the Coordinator's certificates are cached.
@@ -123,6 +126,11 @@ impl Context {
     }
 }
 
+fn tcb_statuses(names: &[String]) -> Result<Vec<TcbStatus>, Failure> {
+    let wrong = |error| Failure::Argument(format!("--accepted-tcb-statuses: {error}"));
+    names.iter().map(|name| name.trim().parse().map_err(wrong)).collect()
+}
+
 /// What the evidence has to show.
 enum Judge {
     /// Nothing: the user said so.
@@ -137,8 +145,8 @@ impl Judge {
             warn_insecure("the Coordinator's quote is not verified");
             return Ok(Self::Insecure);
         }
-        let era = EraConfig::read(context.global.era_config.as_deref())?;
-        let expected = Box::new(era.expectation(&context.tolerance())?);
+        let era = era::read(context.global.era_config.as_deref())?;
+        let expected = Box::new(era.expectation(&context.tolerance()?)?);
         let collateral = collateral::service(context, expected.roots.clone())?;
         Ok(Self::Identity { expected, collateral })
     }
@@ -216,6 +224,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use marblerun_api::rest::Base64;
+    use marblerun_attest::era::EraConfig;
     use marblerun_collateral::{Bundle, Entry, Options, Sources};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
@@ -255,7 +264,7 @@ mod tests {
         }
 
         async fn judge(&self, era: &str, binding: &Binding, evidence: Option<&[u8]>) -> Result<bool, String> {
-            let era: EraConfig = serde_json::from_str(era).unwrap();
+            let era = EraConfig::from_json(era.as_bytes()).unwrap();
             let expected = Box::new(era.expectation(&Tolerance::default()).unwrap());
             let sources = Sources::of_vendors().unwrap();
             let collateral = Service::new(sources, Options::new(expected.roots.clone())).unwrap();
@@ -319,6 +328,14 @@ mod tests {
         let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
         let root = params.self_signed(&root_key).unwrap().pem();
         params.signed_by(&key, &Issuer::from_params(&params, &root_key)).unwrap().pem() + &root
+    }
+
+    #[test]
+    fn a_flag_that_names_no_tcb_status_is_an_error() {
+        let read = |flag: &str| tcb_statuses(&flag.split(',').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(read("UpToDate, OutOfDate").unwrap(), [TcbStatus::UpToDate, TcbStatus::OutOfDate]);
+        assert!(read("uptodate").unwrap_err().to_string().contains("uptodate"));
+        assert!(read("").is_err());
     }
 
     #[test]

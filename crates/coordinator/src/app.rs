@@ -14,15 +14,16 @@ use marblerun_core::pki::Pki;
 use marblerun_core::{Phase, Prepared, Recovery, State};
 use marblerun_manifest::MAX_MANIFEST_BYTES;
 use marblerun_store::FileStore;
-use marblerun_tee::Tee;
+use marblerun_tee::{OpenTpm, Tee, WithTpm};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::admissions::Admissions;
 use crate::attestation::{Attestation, Mode};
-use crate::config::Config;
+use crate::config::{Config, SealTpm};
 use crate::events::Events;
 use crate::grpc::MarbleApi;
 use crate::http::{self, ClientApi};
+use crate::invitation::Invitations;
 use crate::key_pool::PooledKeys;
 use crate::ledger::{Found, Ledger};
 use crate::listen::{Listener, bind};
@@ -52,7 +53,7 @@ impl App {
     /// # Errors
     /// What is wrong with the machine, the state, an address or the startup manifest, and what to do.
     pub async fn build(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<Self> {
-        let tee: Arc<dyn Tee> = marblerun_tee::detect_in(Path::new("/"), &config.tee)?.into();
+        let tee: Arc<dyn Tee> = tee(&config)?.into();
         let keys = Arc::new(PooledKeys::start(FreshKeys)?);
         let (ledger, state) = open(&config, &tee, &keys, clock())?;
         let presented = Presented::new(state.pki())?;
@@ -60,6 +61,7 @@ impl App {
         let published = Arc::new(ArcSwap::from_pointee(state));
         let (writer, thread) =
             Writer::start(ledger, Arc::clone(&published)).context("cannot start the writer")?;
+        let invitations = Invitations::new(&*keys)?;
         let coordinator = Coordinator::new(Parts {
             published,
             writer,
@@ -74,6 +76,7 @@ impl App {
             slow: Arc::new(Semaphore::new(SLOW_AT_ONCE)),
             preparing: Arc::new(Mutex::new(())),
             ephemeral: Ephemeral::default(),
+            invitations,
             names: Arc::new(Names { dns: config.dns_names.clone(), ip: config.ip_addresses.clone() }),
         });
         // Now that it is known whose collateral counts.
@@ -150,6 +153,15 @@ impl App {
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The TEE of this machine, with a TPM for what it cannot do where the operator wants that.
+fn tee(config: &Config) -> anyhow::Result<Box<dyn Tee>> {
+    let tee = marblerun_tee::detect_in(Path::new("/"), &config.tee)?;
+    let Some(SealTpm { device, pcrs }) = &config.seal_tpm else { return Ok(tee) };
+    tracing::warn!(device = %device.display(), ?pcrs, "a TPM seals the state: whoever controls the TPM can open it");
+    let tpm = OpenTpm::at(device).context("EDG_COORDINATOR_SEAL_TPM")?;
+    Ok(Box::new(WithTpm::new(tee, tpm, *pcrs)?))
 }
 
 /// Evidence is ignored in explicit simulation only. Collateral is kept beside the sealed state: all of it is signed, and

@@ -77,6 +77,7 @@ impl Attestation {
         if self.mode == Mode::Simulation {
             return SimulationVerifier.verify(evidence, binding, now).map_err(refused);
         }
+        require_freshness(deployment, name, binding)?;
         let policies = &deployment.policies;
         let policy =
             policies.package(&marble.package).ok_or_else(|| Refusal::UnknownMarble(name.to_owned()))?;
@@ -84,6 +85,19 @@ impl Attestation {
         let collateral = self.collateral(&needs, now).await?;
         let appraisal = self.appraisal(policies.roots(), &collateral, now);
         appraisal.verify(evidence, binding, policy).map_err(refused)
+    }
+
+    /// What the vendor publishes about the platform of our own evidence, for those who cannot fetch it. None if the
+    /// evidence is none, or nobody whose root the manifest names publishes anything.
+    pub(crate) async fn about(&self, evidence: &[u8], now: SystemTime) -> Option<Collateral> {
+        let needs = needs(evidence).ok()?;
+        match self.collateral(&needs, now).await {
+            Ok(collateral) => Some(Collateral::clone(&collateral)),
+            Err(why) => {
+                tracing::warn!(%why, "marbles that verify the Coordinator get no collateral for its evidence");
+                None
+            }
+        }
     }
 
     /// The first step alone, for a quote that was not made for us: whether it is genuine, whatever it is bound to.
@@ -117,6 +131,18 @@ impl Attestation {
     ) -> Appraisal<'a> {
         Appraisal { roots, collateral, memory: &self.memory, now }
     }
+}
+
+/// That evidence covers a challenge, where the package wants that.
+fn require_freshness(deployment: &Deployment, marble_type: &str, binding: &Binding) -> Result<(), Refusal> {
+    let (_, marble) = activation::marble(deployment, marble_type)?;
+    let package = deployment.manifest.packages.get(&marble.package);
+    let required = package.is_some_and(|package| package.require_fresh_evidence);
+    if required && !matches!(binding, Binding::FreshMarble(_)) {
+        let (marble_type, package) = (marble_type.to_owned(), marble.package.clone());
+        return Err(Refusal::NotFresh { marble_type, package });
+    }
+    Ok(())
 }
 
 /// What an SGX or TDX quote says it is bound to.

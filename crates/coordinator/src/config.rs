@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use marblerun_collateral::{Choice, CollateralError, Sources};
-use marblerun_tee::Wish;
+use marblerun_tee::{Pcrs, Wish};
 
 /// The MarbleRun Coordinator: holds one manifest, admits marbles that prove what they are, and gives them their
 /// certificates, secrets and parameters.
@@ -52,6 +52,9 @@ pub struct Flags {
     /// Run in the software TEE behind this socket, which protects nothing [env: EDG_EMULATOR]
     #[arg(long, value_name = "SOCKET")]
     pub emulator: Option<String>,
+    /// Let this TPM 2.0 seal where the TEE has no sealing key; PCRs to count beside those of the boot [env: EDG_COORDINATOR_SEAL_TPM]
+    #[arg(long, value_name = "DEVICE[:PCR,...]", num_args = 0..=1, default_missing_value = "/dev/tpmrm0")]
+    pub seal_with_tpm: Option<String>,
     /// PCCS that has Intel's collateral [env: EDG_PCCS_URL] [default: as in /etc/sgx_default_qcnl.conf, else Intel's PCS]
     #[arg(long, value_name = "URL")]
     pub pccs_url: Option<String>,
@@ -96,8 +99,19 @@ pub struct Config {
     pub log: LogConfig,
     /// Whether to run in a TEE, and in which.
     pub tee: Wish,
+    /// The TPM that seals where the TEE does not.
+    pub seal_tpm: Option<SealTpm>,
     /// Where collateral is fetched.
     pub collateral: Sources,
+}
+
+/// A TPM, and which of its registers count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealTpm {
+    /// A device such as `/dev/tpmrm0`, or a Unix socket.
+    pub device: PathBuf,
+    /// Those that measure the boot, and what the operator added.
+    pub pcrs: Pcrs,
 }
 
 /// How to log.
@@ -163,6 +177,7 @@ impl Config {
                 http_errors: settings.level(&flags.http_error_log_level)?,
             },
             tee: settings.tee(flags)?,
+            seal_tpm: settings.seal_tpm(flags)?,
             collateral: settings.collateral(flags, qcnl)?,
         })
     }
@@ -212,6 +227,18 @@ impl Settings<'_> {
                 Err(ConfigError { name: "EDG_EMULATOR", reason })
             }
         }
+    }
+
+    fn seal_tpm(&self, flags: &Flags) -> Result<Option<SealTpm>, ConfigError> {
+        let name = "EDG_COORDINATOR_SEAL_TPM";
+        let Some(text) = self.text(&flags.seal_with_tpm, name) else { return Ok(None) };
+        let (device, more) = text.split_once(':').unwrap_or((&text, ""));
+        let pcrs = more.split(',').filter(|pcr| !pcr.is_empty()).try_fold(Pcrs::BOOT, |pcrs, pcr| {
+            let register = pcr.trim().parse().map_err(|_| format!("{pcr:?} is no number of a PCR"))?;
+            pcrs.and(register).map_err(|why| why.to_string())
+        });
+        let pcrs = pcrs.map_err(|reason| ConfigError { name, reason })?;
+        Ok(Some(SealTpm { device: device.into(), pcrs }))
     }
 
     fn address(
@@ -304,6 +331,20 @@ mod tests {
         assert_eq!(config.dns_names, ["localhost"]);
         assert_eq!(config.seal_dir, Path::new("/srv/marblerun-coordinator-data"));
         assert!(config.tee == Wish::Hardware && !config.log.debug && !config.log.json);
+    }
+
+    #[test]
+    fn registers_of_a_tpm_can_be_added() {
+        let tpm = |text: &str| parse(&[("EDG_COORDINATOR_SEAL_TPM", text)]).map(|config| config.seal_tpm);
+        let boot = SealTpm { device: "/dev/tpmrm0".into(), pcrs: Pcrs::BOOT };
+        assert_eq!(tpm(""), Ok(None));
+        assert_eq!(tpm("/dev/tpmrm0"), Ok(Some(boot.clone())));
+        let pcrs = Pcrs::BOOT.and(10).unwrap().and(15).unwrap();
+        assert_eq!(tpm("/dev/tpmrm0:10,15"), Ok(Some(SealTpm { pcrs, ..boot })));
+        for (wrong, why) in [("/dev/tpmrm0:x", "no number of a PCR"), ("/dev/tpmrm0:16", "proves nothing")] {
+            let error = tpm(wrong).unwrap_err();
+            assert!(error.reason.contains(why), "{error}");
+        }
     }
 
     #[test]

@@ -85,10 +85,12 @@ impl Failure {
                 Refusal::NotServing(_) => Code::FailedPrecondition,
                 Refusal::UnknownMarble(_)
                 | Refusal::Evidence { .. }
+                | Refusal::NotFresh { .. }
                 | Refusal::LimitReached { .. }
                 | Refusal::DnsName { .. } => Code::PermissionDenied,
-                Refusal::Uuid(_) | Refusal::Request(_) => Code::InvalidArgument,
-                Refusal::Superseded => Code::Aborted,
+                Refusal::Uuid(_) | Refusal::Request(_) | Refusal::Nonce { .. } => Code::InvalidArgument,
+                // Both pass: a new attempt reads the new state, or begins with a new challenge.
+                Refusal::Superseded | Refusal::Challenge(_) => Code::Aborted,
                 Refusal::Collateral(_) => Code::Unavailable,
                 // Somebody has to act first, by uploading a secret for instance; trying again later is right.
                 Refusal::Value { .. } | Refusal::Parameter { .. } => Code::FailedPrecondition,

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use marblerun_api::grpc::marble_server::{Marble, MarbleServer};
-use marblerun_api::grpc::{ActivationReq, ActivationResp, Parameters};
+use marblerun_api::grpc::{ActivationReq, ActivationResp, ChallengeReq, ChallengeResp, Parameters};
 use marblerun_core::activation;
 use tonic::Status;
 
 use crate::failure::Failure;
+use crate::invitation::Invitation;
 use crate::listen::Service;
 use crate::service::{Ask, Coordinator};
 use crate::tls::PeerCertificate;
@@ -57,16 +58,43 @@ impl Service for MarbleApi {
 
 #[tonic::async_trait]
 impl Marble for Handler {
+    async fn challenge(
+        &self,
+        request: tonic::Request<ChallengeReq>,
+    ) -> Result<tonic::Response<ChallengeResp>, Status> {
+        peer(&request)?;
+        let invited = self.0.invite(request.into_inner().nonce).await;
+        Ok(tonic::Response::new(answer(invited.map_err(|failure| status(&failure))?)))
+    }
+
     async fn activate(
         &self,
         request: tonic::Request<ActivationReq>,
     ) -> Result<tonic::Response<ActivationResp>, Status> {
-        let peer = request.extensions().get::<PeerCertificate>().cloned();
-        let peer = peer.ok_or_else(|| status(&Failure::NoCertificate))?;
-        let ActivationReq { quote, csr, marble_type, uuid } = request.into_inner();
-        let ask = Ask { marble_type, uuid, csr, evidence: quote };
+        let peer = peer(&request)?;
+        let ActivationReq { quote, csr, marble_type, uuid, challenge } = request.into_inner();
+        let ask = Ask { marble_type, uuid, csr, evidence: quote, challenge };
         let admission = self.0.activate(&peer, ask).await.map_err(|failure| status(&failure))?;
         Ok(tonic::Response::new(ActivationResp { parameters: Some(wire(admission.parameters)) }))
+    }
+}
+
+/// Whose key the handshake proved; nobody else is answered.
+fn peer<T>(request: &tonic::Request<T>) -> Result<PeerCertificate, Status> {
+    let peer = request.extensions().get::<PeerCertificate>().cloned();
+    peer.ok_or_else(|| status(&Failure::NoCertificate))
+}
+
+fn answer(invitation: Invitation) -> ChallengeResp {
+    let Invitation { challenge, evidence } = invitation;
+    let Some(introduction) = evidence else { return ChallengeResp { challenge, ..ChallengeResp::default() } };
+    let collateral = introduction.collateral.and_then(|all| serde_json::to_vec(&all).ok());
+    ChallengeResp {
+        challenge,
+        quote: introduction.quote,
+        root_certificate: introduction.root,
+        marble_root_certificate: introduction.marble_root,
+        collateral: collateral.unwrap_or_default(),
     }
 }
 

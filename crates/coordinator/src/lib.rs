@@ -6,12 +6,14 @@
 mod admissions;
 pub mod app;
 pub mod attestation;
+pub mod challenge;
 pub mod config;
 mod connections;
 mod events;
 mod failure;
 mod grpc;
 mod http;
+pub mod invitation;
 pub mod key_pool;
 pub mod ledger;
 mod listen;

@@ -18,6 +18,7 @@ use crate::admissions::Admissions;
 use crate::attestation::Attestation;
 use crate::events::Events;
 use crate::failure::Failure;
+use crate::invitation::Invitations;
 use crate::key_pool::PooledKeys;
 use crate::metrics::{Metrics, UNKNOWN_TYPE};
 use crate::recovery::Ephemeral;
@@ -64,6 +65,8 @@ pub struct Parts {
     pub ephemeral: Ephemeral,
     /// What the Coordinator's certificates are for.
     pub names: Arc<Names>,
+    /// What marbles are told before they prove anything.
+    pub invitations: Invitations,
 }
 
 impl Coordinator {
@@ -90,8 +93,8 @@ impl Coordinator {
     }
 
     /// Issues our own evidence.
-    pub(crate) fn tee(&self) -> &dyn Tee {
-        &*self.0.tee
+    pub(crate) fn tee(&self) -> &Arc<dyn Tee> {
+        &self.0.tee
     }
 
     /// The last marbles that came.
@@ -117,6 +120,11 @@ impl Coordinator {
     /// What the Coordinator's certificates are for.
     pub(crate) fn names(&self) -> &Arc<Names> {
         &self.0.names
+    }
+
+    /// What marbles are told before they prove anything.
+    pub(crate) fn invitations(&self) -> &Invitations {
+        &self.0.invitations
     }
 
     /// Waits for the right to prepare a manifest or an update.
@@ -313,11 +321,15 @@ impl Coordinator {
         peer: &PeerCertificate,
         ask: &Ask,
     ) -> Result<Verified, Refusal> {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &peer.0);
-        let mut bound = [0; 32];
-        bound.copy_from_slice(digest.as_ref());
-        let binding = Binding::MarbleCertificate(bound);
-        self.0.attestation.verify(deployment, &ask.marble_type, &ask.evidence, &binding, self.now()).await
+        let now = self.now();
+        let binding = match &*ask.challenge {
+            [] => Binding::marble(&peer.0),
+            challenge => {
+                self.0.invitations.challenges.check(challenge, now)?;
+                Binding::fresh_marble(&peer.0, challenge)
+            }
+        };
+        self.0.attestation.verify(deployment, &ask.marble_type, &ask.evidence, &binding, now).await
     }
 
     fn admit_now(
@@ -358,6 +370,8 @@ pub struct Ask {
     pub csr: Vec<u8>,
     /// Evidence, as sent.
     pub evidence: Vec<u8>,
+    /// The challenge that the evidence covers; empty from marbles that know of none.
+    pub challenge: Vec<u8>,
 }
 
 /// A label for metrics and logs: strangers cannot choose it.

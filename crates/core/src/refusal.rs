@@ -50,6 +50,29 @@ pub enum Refusal {
         /// What is wrong.
         error: EvidenceError,
     },
+    /// The package wants evidence that was made for this very activation.
+    #[error(
+        "attestation of marble type {marble_type:?} failed: `Packages.{package}.RequireFreshEvidence` wants evidence that \
+         covers a challenge of this Coordinator, and this covers none; start the marble with a library or premain that \
+         asks for one (rpc.Marble/Challenge), or take RequireFreshEvidence out of the package"
+    )]
+    NotFresh {
+        /// The type that the marble claims.
+        marble_type: String,
+        /// Its package.
+        package: String,
+    },
+    /// More than a nonce.
+    #[error("the nonce has {bytes} bytes; at most {limit} are taken")]
+    Nonce {
+        /// As sent.
+        bytes: usize,
+        /// How many are taken.
+        limit: usize,
+    },
+    /// The challenge does not count, or not any more.
+    #[error("the challenge {0}; ask for another one (rpc.Marble/Challenge) and make evidence for that")]
+    Challenge(&'static str),
     /// What the vendor publishes about the platform cannot be had, so its evidence cannot be judged.
     #[error("the evidence cannot be judged: {0}")]
     Collateral(String),

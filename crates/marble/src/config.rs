@@ -12,8 +12,9 @@ use std::time::Duration;
 use marblerun_tee::Wish;
 
 /// The variables that [`Config::from_variables`] reads.
-pub const VARIABLES: [&str; 8] = [
+pub const VARIABLES: [&str; 9] = [
     COORDINATOR_ADDR,
+    COORDINATOR_ERA,
     MARBLE_TYPE,
     DNS_NAMES,
     UUID_FILE,
@@ -24,6 +25,7 @@ pub const VARIABLES: [&str; 8] = [
 ];
 
 const COORDINATOR_ADDR: &str = "EDG_MARBLE_COORDINATOR_ADDR";
+const COORDINATOR_ERA: &str = "EDG_MARBLE_COORDINATOR_ERA";
 const MARBLE_TYPE: &str = "EDG_MARBLE_TYPE";
 const DNS_NAMES: &str = "EDG_MARBLE_DNS_NAMES";
 const UUID_FILE: &str = "EDG_MARBLE_UUID_FILE";
@@ -44,6 +46,9 @@ const MAX_DNS_NAME: usize = 253;
 pub struct Config {
     /// Where the Coordinator serves marbles.
     pub coordinator: Address,
+    /// The era-config that says which Coordinator is expected; none trusts whoever answers. It counts for something only
+    /// where the host can change neither the file nor this setting, because both are part of what evidence measures.
+    pub coordinator_era: Option<PathBuf>,
     /// The marble's entry in the manifest.
     pub marble_type: String,
     /// The names that the marble's certificate shall carry.
@@ -71,6 +76,7 @@ impl Config {
         let folder = value(WORKING_DIRECTORY).map_or(working_directory, Path::new);
         Ok(Self {
             coordinator: Address::parse(value(COORDINATOR_ADDR).unwrap_or(DEFAULT_COORDINATOR))?,
+            coordinator_era: value(COORDINATOR_ERA).map(|file| working_directory.join(file)),
             marble_type: value(MARBLE_TYPE).ok_or(ConfigError::NoType)?.to_owned(),
             names: Names::parse(value(DNS_NAMES).unwrap_or(DEFAULT_NAMES))?,
             uuid_file: folder.join(value(UUID_FILE).unwrap_or("uuid")),
@@ -235,7 +241,18 @@ mod tests {
         assert_eq!(config.names, Names { dns: vec!["localhost".into()], ips: loopback });
         assert_eq!(config.uuid_file, Path::new("/srv/uuid"));
         assert_eq!(config.timeout, Duration::from_secs(300));
-        assert_eq!(config.tee, Wish::Hardware);
+        assert_eq!((config.tee, config.coordinator_era), (Wish::Hardware, None));
+    }
+
+    #[test]
+    fn the_expected_coordinator_is_named_by_a_file() {
+        let check = |file: &str, wanted: Option<&str>| {
+            let config = config(&[(MARBLE_TYPE, "web"), (COORDINATOR_ERA, file)]).unwrap();
+            assert_eq!(config.coordinator_era.as_deref(), wanted.map(Path::new));
+        };
+        check("/etc/era.json", Some("/etc/era.json"));
+        check("era.json", Some("/srv/era.json"));
+        check("", None);
     }
 
     #[test]

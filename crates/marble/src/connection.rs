@@ -1,8 +1,8 @@
 //! One TLS connection to the Coordinator's marble API, HTTP/2 on it, and a gRPC client on that.
 //!
-//! The Coordinator's certificate is **not** verified: in this version of the protocol a marble has nothing to verify
-//! it against (see the crate's documentation). The handshake's signature is, so that the channel ends at whoever
-//! showed the certificate.
+//! The Coordinator's certificate is **not** verified here: a marble learns only on this connection, from evidence, which
+//! one is right (see `coordinator.rs`), if it is told what to expect at all. The handshake's signature is, so that the
+//! channel ends at whoever showed the certificate.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use marblerun_api::tls::AnyServer;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
@@ -34,14 +34,25 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest answer that is read: several files of the largest size that a template may give.
 const MAX_ANSWER: usize = 128 << 20;
 
+/// The marble API over one connection.
+pub(crate) type Client = MarbleClient<Channel>;
+
+/// A connection to whoever holds the key of the certificate that it showed.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) shown: CertificateDer<'static>,
+}
+
 /// A gRPC client on a new connection, proving `identity` in the handshake.
 ///
 /// # Errors
 /// In words, for the log: what failed on the way.
-pub(crate) async fn connect(address: &Address, identity: &Identity) -> Result<MarbleClient<Channel>, String> {
+pub(crate) async fn connect(address: &Address, identity: &Identity) -> Result<Connection, String> {
     let tls = tokio::time::timeout(CONNECT_TIMEOUT, handshake(address, identity))
         .await
         .map_err(|_| format!("no TLS connection within {} seconds", CONNECT_TIMEOUT.as_secs()))??;
+    let shown = tls.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let shown = shown.ok_or("the server showed no certificate")?.clone().into_owned();
     let (send, connection) = Builder::new(TokioExecutor::new())
         .handshake(TokioIo::new(tls))
         .await
@@ -53,7 +64,8 @@ pub(crate) async fn connect(address: &Address, identity: &Identity) -> Result<Ma
     let origin =
         format!("https://{address}").parse().map_err(|error| format!("address {address}: {error}"))?;
     let channel = Channel { send, driver };
-    Ok(MarbleClient::with_origin(channel, origin).max_decoding_message_size(MAX_ANSWER))
+    let client = MarbleClient::with_origin(channel, origin).max_decoding_message_size(MAX_ANSWER);
+    Ok(Connection { client, shown })
 }
 
 async fn handshake(address: &Address, identity: &Identity) -> Result<TlsStream<TcpStream>, String> {

@@ -22,6 +22,33 @@ pub fn write_files(files: &BTreeMap<String, Zeroizing<Vec<u8>>>, base: &Path) ->
     })
 }
 
+/// As [`write_files`], in an enclave. `gramine` is the folder of Gramine's device, where it takes keys of encrypted files:
+/// these come first, since other files may lie where they are needed.
+///
+/// # Errors
+/// As [`write_files`]; also if Gramine has no key of that name.
+pub(crate) fn write_files_in_enclave(
+    files: &BTreeMap<String, Zeroizing<Vec<u8>>>,
+    base: &Path,
+    gramine: Option<&Path>,
+) -> Result<(), FileError> {
+    let is_key = |name: &str| gramine.is_some_and(|device| is_gramine_key(&base.join(name), device));
+    let (keys, others): (BTreeMap<_, _>, BTreeMap<_, _>) = files
+        .iter()
+        .map(|(name, content)| (name.clone(), content.clone()))
+        .partition(|(name, _)| is_key(name));
+    for (name, key) in &keys {
+        let failed = |why: io::Error| FileError { name: name.clone(), why: why.to_string() };
+        write_into(&base.join(name), key).map_err(failed)?;
+    }
+    write_files(&others, base)
+}
+
+/// Neither can be replaced or made: they only look like files.
+fn is_gramine_key(path: &Path, device: &Path) -> bool {
+    path == device.join("protected_files_key") || path.starts_with(device.join("keys"))
+}
+
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let (Some(folder), Some(_)) = (path.parent(), path.file_name()) else {
         return Err(io::Error::other("the path names no file"));
@@ -117,6 +144,34 @@ mod tests {
         assert_eq!(mode(&readable), 0o600);
         write_files(&files(&[("/dev/null", b"new")]), folder.path()).unwrap();
         assert_ne!(mode(Path::new("/dev/null")), 0o600, "a device stays what it is");
+    }
+
+    #[test]
+    fn keys_of_gramine_are_written_into_its_device_and_before_all_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().join("dev/attestation");
+        fs::create_dir_all(device.join("keys")).unwrap();
+        for key in ["keys/default", "protected_files_key"] {
+            fs::write(device.join(key), "").unwrap();
+            fs::set_permissions(device.join(key), fs::Permissions::from_mode(0o666)).unwrap();
+        }
+        let all = [
+            ("a/folder/", &b"fails"[..]),
+            ("dev/attestation/keys/default", b"key"),
+            ("dev/attestation/protected_files_key", b"old"),
+        ];
+        let failed = write_files_in_enclave(&files(&all), folder.path(), Some(&device)).unwrap_err();
+        assert_eq!(failed.name, "a/folder/");
+        assert_eq!(fs::read(device.join("keys/default")).unwrap(), b"key");
+        assert_eq!(fs::read(device.join("protected_files_key")).unwrap(), b"old");
+        assert_eq!(mode(&device.join("keys/default")), 0o666, "it was not replaced");
+
+        let unknown = [("dev/attestation/keys/unknown", &b"key"[..]), ("other", b"")];
+        write_files_in_enclave(&files(&unknown), folder.path(), Some(&device)).unwrap_err();
+        assert!(!folder.path().join("other").exists());
+        assert_eq!(fs::read_dir(device.join("keys")).unwrap().count(), 1, "no key is made");
+        write_files_in_enclave(&files(&unknown), folder.path(), None).unwrap();
+        assert_eq!(mode(&device.join("keys/unknown")), 0o600, "in Occlum it is a file as any other");
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::encoding::{AsDer as _, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
@@ -64,13 +63,6 @@ impl Identity {
     /// The private key, PKCS#8.
     pub fn private_key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(self.private.clone_key())
-    }
-
-    /// What evidence is bound to: SHA-256 over the certificate's DER, then zeros.
-    pub fn report_data(&self) -> [u8; 64] {
-        let mut data = [0; 64];
-        data[..32].copy_from_slice(digest(&SHA256, &self.certificate).as_ref());
-        data
     }
 
     /// A request (PKCS#10, RFC 2986) for a certificate with the same names, signed with the same key; DER.
@@ -246,13 +238,5 @@ mod tests {
         let identity = Identity::generate(&Names::default()).unwrap();
         let request = CertReq::from_der(&identity.certificate_request().unwrap()).unwrap();
         assert!(request.info.attributes.is_empty());
-    }
-
-    #[test]
-    fn report_data_begins_with_the_hash_of_the_certificate() {
-        let identity = Identity::generate(&names()).unwrap();
-        let data = identity.report_data();
-        assert_eq!(data[..32], *digest(&SHA256, identity.certificate()).as_ref());
-        assert_eq!(data[32..], [0; 32]);
     }
 }

@@ -6,9 +6,9 @@
 //! who its peer is with [`tls::PeerIdentity`].
 //!
 //! **What is proved to whom.** The Coordinator learns what the marble is, from evidence bound to the marble's TLS key.
-//! The marble learns nothing about the Coordinator: in this version of the protocol its TLS certificate is not
-//! verified, because a marble has nothing to verify it against. A host can therefore feed a marble parameters of its
-//! own; such a marble ends up in the host's mesh, never in the genuine one, whose members and users refuse it.
+//! The marble learns who the Coordinator is if its image says what to expect ([`Config::coordinator_era`]). Otherwise it
+//! has nothing to verify the Coordinator against: a host can feed it parameters of its own, and such a marble ends up in
+//! the host's mesh, never in the genuine one, whose members and users refuse it.
 //!
 //! # A program that knows of the mesh
 //!
@@ -34,6 +34,7 @@
 mod activation;
 mod config;
 mod connection;
+mod coordinator;
 mod counters;
 mod files;
 mod identity;
@@ -45,6 +46,7 @@ mod uuid_file;
 
 pub use activation::{Activation, ActivationError, activate, activate_blocking};
 pub use config::{Address, Config, ConfigError, Names, VARIABLES};
+pub use coordinator::CoordinatorError;
 pub use counters::{COORDINATOR_ROOT_CA, CounterError, Counters};
 pub use files::{FileError, write_files};
 pub use identity::{Identity, IdentityError};

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::emulated::Emulated;
 use crate::gramine::Gramine;
+use crate::machine::{LibraryOs, Machine, Uname};
+use crate::occlum::Occlum;
+use crate::sev_guest::SevGuest;
 use crate::tsm::Tsm;
 use crate::{Simulation, Tee, TeeError};
 
@@ -25,13 +28,21 @@ pub enum Wish {
 
 /// The TEE that was asked for, with the devices of this machine below `root`, usually `/`.
 ///
+/// # Errors
+/// As [`detect_on`].
+pub fn detect_in(root: &Path, wish: &Wish) -> Result<Box<dyn Tee>, TeeError> {
+    detect_on(&Machine { root: root.to_owned(), uname: Uname::of_this_system() }, wish)
+}
+
+/// The TEE that was asked for, on a machine.
+///
 /// A device that is there and does not work is an error, and so is the wish for less than what is there: inside a TEE the
 /// environment comes from its attacker.
 ///
 /// # Errors
 /// If there is no TEE, it does not work, or less was asked for.
-pub fn detect_in(root: &Path, wish: &Wish) -> Result<Box<dyn Tee>, TeeError> {
-    match (hardware(root)?, wish) {
+pub fn detect_on(machine: &Machine, wish: &Wish) -> Result<Box<dyn Tee>, TeeError> {
+    match (hardware(machine)?, wish) {
         (Some(tee), Wish::Hardware) => Ok(tee),
         (None, Wish::Hardware) => Err(TeeError::None),
         (Some(tee), _) => Err(TeeError::Less { origin: tee.origin() }),
@@ -40,10 +51,19 @@ pub fn detect_in(root: &Path, wish: &Wish) -> Result<Box<dyn Tee>, TeeError> {
     }
 }
 
-/// Gramine first: an enclave may see the files of the virtual machine around it, and is the smaller of the two.
-fn hardware(root: &Path) -> Result<Option<Box<dyn Tee>>, TeeError> {
+/// Enclaves first: one may see the files of the virtual machine around it, and is the smaller of the two. Of the two
+/// ways to an SEV-SNP guest the one that also has a sealing key.
+fn hardware(machine: &Machine) -> Result<Option<Box<dyn Tee>>, TeeError> {
+    let root = &machine.root;
+    // Elsewhere `/dev/sgx` is Intel's driver, which says nothing about this process.
+    if machine.uname.library_os() == Some(LibraryOs::Occlum) {
+        return Ok(Some(Box::new(Occlum::at(&root.join("dev/sgx"))?)));
+    }
     if let Some(gramine) = Gramine::at(&root.join("dev/attestation"))? {
         return Ok(Some(Box::new(gramine)));
+    }
+    if let Some(guest) = SevGuest::at(&root.join("dev/sev-guest"))? {
+        return Ok(Some(Box::new(guest)));
     }
     let tsm = Tsm::at(&root.join("sys/kernel/config/tsm/report"))?;
     Ok(tsm.map(|tsm| Box::new(tsm) as Box<dyn Tee>))

@@ -7,9 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroizing;
 
+use crate::open_enclave;
 use crate::sealed::{self, fields, purpose_byte, purpose_of};
 use crate::{SealTo, Tee, TeeError};
 
@@ -40,14 +40,13 @@ impl Gramine {
             return Ok(None);
         }
         let kind = device.join("attestation_type");
-        if let Ok(kind) = fs::read_to_string(&kind)
-            && kind.trim() != DCAP
-        {
-            let why = format!(
-                "sgx.remote_attestation is {:?} in the Gramine manifest; set it to \"dcap\"",
-                kind.trim()
-            );
-            return Err(TeeError::Refused(why));
+        if let Ok(kind) = fs::read_to_string(&kind) {
+            let kind = kind.trim_end_matches(['\0', '\n']);
+            if kind != DCAP {
+                let why =
+                    format!("sgx.remote_attestation is {kind:?} in the Gramine manifest; set it to \"dcap\"");
+                return Err(TeeError::Refused(why));
+            }
         }
         Ok(Some(Self { device: device.to_owned(), turn: Mutex::new(()) }))
     }
@@ -63,16 +62,12 @@ impl Gramine {
         });
         let device_key = Zeroizing::new(read(&path)?);
         if device_key.len() != 16 {
-            return Err(unreachable(&path, &format!("a key of {} bytes instead of 16", device_key.len())));
+            return Err(TeeError::unreachable(
+                &path,
+                format!("a key of {} bytes instead of 16", device_key.len()),
+            ));
         }
-        let mut key = Zeroizing::new([0; 32]);
-        let refused = |_| TeeError::Refused("the cryptographic library derived no key".into());
-        let derived = Salt::new(HKDF_SHA256, salt).extract(&device_key);
-        derived
-            .expand(&[b"marblerun gramine seal"], HKDF_SHA256)
-            .and_then(|output| output.fill(key.as_mut_slice()))
-            .map_err(refused)?;
-        Ok(key)
+        sealed::derive(&device_key, salt, "marblerun gramine seal")
     }
 }
 
@@ -82,8 +77,7 @@ impl Tee for Gramine {
     }
 
     fn seal(&self, secret: &[u8], to: SealTo) -> Result<Vec<u8>, TeeError> {
-        let mut salt = [0; SALT_BYTES];
-        aws_lc_rs::rand::fill(&mut salt).map_err(|_| TeeError::Refused("no randomness".into()))?;
+        let salt = sealed::random()?;
         let header = [MARK, &[purpose_byte(to)], &salt].concat();
         sealed::seal(header, self.key(to, &salt)?.as_slice(), secret)
     }
@@ -97,19 +91,15 @@ impl Tee for Gramine {
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Option<Vec<u8>>, TeeError> {
         let _mine = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (question, quote) = (self.device.join("user_report_data"), self.device.join("quote"));
-        fs::write(&question, report_data).map_err(|why| unreachable(&question, &why.to_string()))?;
+        fs::write(&question, report_data).map_err(|why| TeeError::unreachable(&question, why))?;
         let evidence = read(&quote)?;
         if evidence.is_empty() {
-            return Err(unreachable(&quote, "an empty quote"));
+            return Err(TeeError::unreachable(&quote, "an empty quote"));
         }
-        Ok(Some(evidence))
+        Ok(Some(open_enclave::wrap(&evidence)))
     }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TeeError> {
-    fs::read(path).map_err(|why| unreachable(path, &why.to_string()))
-}
-
-fn unreachable(path: &Path, why: &str) -> TeeError {
-    TeeError::Unreachable { place: path.display().to_string(), why: why.to_owned() }
+    fs::read(path).map_err(|why| TeeError::unreachable(path, why))
 }

@@ -1,13 +1,19 @@
 //! What this machine can do: issue evidence and protect a key.
 //!
-//! SGX under Gramine, TDX and SEV-SNP under Linux, the software TEE ([`emulated`]) and explicit simulation. A machine
+//! SGX under Gramine and Occlum, TDX and SEV-SNP under Linux, the software TEE ([`emulated`]) and explicit simulation. A machine
 //! without a usable TEE is an error with a hint, never a silent simulation; a TEE that does not work is an error, never
 //! another one.
 
 mod detect;
 pub mod emulated;
 mod gramine;
+mod ioctl;
+mod machine;
+mod occlum;
+mod open_enclave;
 mod sealed;
+mod sev_guest;
+mod tpm;
 mod tsm;
 
 use std::path::Path;
@@ -15,8 +21,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub use detect::{Wish, detect_in};
+pub use detect::{Wish, detect_in, detect_on};
 pub use gramine::Gramine;
+pub use machine::{LibraryOs, Machine, Uname};
+pub use occlum::{Occlum, SgxDevice};
+pub use sev_guest::{GuestDevice, SevGuest};
+pub use tpm::{OpenTpm, Pcrs, TpmDevice, WithTpm};
 pub use tsm::Tsm;
 
 /// What to seal to; from the manifest's `Config.SealMode`.
@@ -75,9 +85,17 @@ pub enum TeeError {
     },
     /// The TEE has no key that only it can derive.
     #[error(
-        "this TEE has no sealing key; a key has to come from elsewhere, such as a TPM or other Coordinators"
+        "this TEE has no sealing key; a key has to come from elsewhere: from a TPM (EDG_COORDINATOR_SEAL_TPM) or other Coordinators"
     )]
     NoSealingKey,
+    /// The TEE has one, and another was asked for.
+    #[error(
+        "this machine ({origin}) seals by itself, and a TPM in its place could only open more; take EDG_COORDINATOR_SEAL_TPM out of the environment"
+    )]
+    OwnSealingKey {
+        /// What was found.
+        origin: &'static str,
+    },
     /// The TEE is there and refuses.
     #[error("the TEE refuses: {0}")]
     Refused(String),
@@ -89,6 +107,12 @@ pub enum TeeError {
         /// What the system said.
         why: String,
     },
+}
+
+impl TeeError {
+    fn unreachable(place: &Path, why: impl ToString) -> Self {
+        Self::Unreachable { place: place.display().to_string(), why: why.to_string() }
+    }
 }
 
 /// Explicit simulation: nothing is protected.

@@ -2,6 +2,7 @@
 //! authenticated. What the header says is each TEE's own affair.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
 use zeroize::Zeroizing;
 
 use crate::{SealTo, TeeError};
@@ -33,6 +34,25 @@ pub(crate) fn open(header_bytes: usize, key: &[u8], sealed: &[u8]) -> Result<Zer
     let length = opened.map_err(|_| damaged())?.len();
     content.truncate(length);
     Ok(content)
+}
+
+/// A key of 32 bytes from what a TEE's hardware or firmware derived (HKDF-SHA256, RFC 5869), another for each salt.
+pub(crate) fn derive(device_key: &[u8], salt: &[u8], info: &str) -> Result<Zeroizing<[u8; 32]>, TeeError> {
+    let mut key = Zeroizing::new([0; 32]);
+    Salt::new(HKDF_SHA256, salt)
+        .extract(device_key)
+        .expand(&[info.as_bytes()], HKDF_SHA256)
+        .and_then(|output| output.fill(key.as_mut_slice()))
+        .map_err(|_| TeeError::Refused("the cryptographic library derived no key".into()))?;
+    Ok(key)
+}
+
+/// Fresh bytes: a key, a salt or the ID of a key.
+pub(crate) fn random() -> Result<[u8; 32], TeeError> {
+    let mut bytes = [0; 32];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| TeeError::Refused("the system gives no randomness".into()))?;
+    Ok(bytes)
 }
 
 /// What follows the mark of a TEE's own header. Another mark is another TEE's.

@@ -58,7 +58,7 @@ impl Tsm {
         };
         let entry = match tsm.entry() {
             Err(why) if why.raw_os_error() == Some(ENXIO) => return Ok(None),
-            entry => entry.map_err(|why| unreachable(reports, &why))?,
+            entry => entry.map_err(|why| TeeError::unreachable(reports, why))?,
         };
         tsm.provider = entry.provider()?;
         Ok(Some(tsm))
@@ -90,7 +90,7 @@ impl Tee for Tsm {
     }
 
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Option<Vec<u8>>, TeeError> {
-        let entry = self.entry().map_err(|why| unreachable(&self.reports, &why))?;
+        let entry = self.entry().map_err(|why| TeeError::unreachable(&self.reports, why))?;
         entry.ask(report_data).map(Some)
     }
 }
@@ -113,7 +113,9 @@ impl Entry {
     fn ask(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, TeeError> {
         let path = self.0.join("inblob");
         let opened = OpenOptions::new().write(true).open(&path);
-        opened.and_then(|mut file| file.write_all(report_data)).map_err(|why| unreachable(&path, &why))?;
+        opened
+            .and_then(|mut file| file.write_all(report_data))
+            .map_err(|why| TeeError::unreachable(&path, why))?;
         let evidence = self.read("outblob")?;
         if evidence.is_empty() {
             let why = "the kernel gave no evidence".to_owned();
@@ -124,7 +126,7 @@ impl Entry {
 
     fn read(&self, file: &str) -> Result<Vec<u8>, TeeError> {
         let path = self.0.join(file);
-        fs::read(&path).map_err(|why| unreachable(&path, &why))
+        fs::read(&path).map_err(|why| TeeError::unreachable(&path, why))
     }
 }
 
@@ -133,8 +135,4 @@ impl Drop for Entry {
         // The files belong to the kernel and go with the folder.
         let _ = fs::remove_dir(&self.0);
     }
-}
-
-fn unreachable(path: &Path, why: &io::Error) -> TeeError {
-    TeeError::Unreachable { place: path.display().to_string(), why: why.to_string() }
 }

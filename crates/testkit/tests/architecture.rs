@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("tee", &["attest"]),
     // Coordinator and cli both fetch what vendors publish: one client, one cache, one set of bounds.
-    ("collateral", &["attest"]),
+    ("collateral", &["api", "attest"]),
     ("core", &["attest", "manifest"]),
     ("coordinator", &["api", "attest", "collateral", "core", "manifest", "store", "tee"]),
     ("marble", &["api", "attest", "tee"]),
@@ -63,12 +63,34 @@ fn pure_rooms_have_no_sockets_and_no_runtime() {
 
 #[test]
 fn every_room_has_the_workspace_lints_and_no_unsafe_code() {
-    for package in packages() {
+    for package in packages().iter().filter(|package| room(&package.name) != Some("tee")) {
         let manifest = std::fs::read_to_string(&package.manifest).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{}", package.manifest);
     }
-    let root = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
-    assert!(root.contains("unsafe_code = \"forbid\""));
+    assert!(read("Cargo.toml").contains("unsafe_code = \"forbid\""));
+}
+
+#[test]
+fn the_drivers_of_tees_are_the_only_exception() {
+    let table = |text: &str, heading: &str| {
+        let (_, rest) = text.split_once(&format!("{heading}]\n")).unwrap();
+        rest.split("\n\n").next().unwrap().trim().to_owned()
+    };
+    let (workspace, tee) = (read("Cargo.toml"), read("crates/tee/Cargo.toml"));
+    let with_exception = table(&workspace, "lints.rust").replace("\"forbid\"", "\"deny\"");
+    assert_eq!(table(&tee, "lints.rust"), with_exception);
+    assert_eq!(table(&tee, "lints.clippy"), table(&workspace, "lints.clippy"));
+
+    let mut allowed = Vec::new();
+    for file in rust_files(&root().join("crates/tee")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        if text.contains("(unsafe_code") {
+            allowed.push(file.strip_prefix(root()).unwrap().to_owned());
+        }
+        let argued = text.matches("// SAFETY: ").count();
+        assert_eq!(text.matches("unsafe {").count(), argued, "{} argues each of them", file.display());
+    }
+    assert_eq!(allowed, [Path::new("crates/tee/src/ioctl.rs")]);
 }
 
 #[test]
@@ -173,13 +195,19 @@ fn package(json: &serde_json::Value) -> Package {
 /// Every Markdown file that speaks of the whole or of a room.
 fn documents() -> Vec<PathBuf> {
     let mut folders = vec![root().to_path_buf(), root().join("docs"), root().join("demo/notes")];
-    folders.extend(entries(&root().join("crates")));
+    folders.extend(["crates", "deploy"].iter().flat_map(|rooms| entries(&root().join(rooms))));
     let files = folders.iter().flat_map(|folder| entries(folder));
     files.filter(|file| file.extension().is_some_and(|ending| ending == "md")).collect()
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let (folders, files): (Vec<_>, Vec<_>) = entries(folder).into_iter().partition(|entry| entry.is_dir());
+    let below = folders.iter().flat_map(|folder| rust_files(folder));
+    below.chain(files).filter(|file| file.extension().is_some_and(|ending| ending == "rs")).collect()
 }
 
 /// The anchors that a Markdown renderer makes of headings: lower case, hyphens for spaces, no punctuation.

@@ -80,8 +80,9 @@ fn it_shows_what_it_promises_and_leaves_nothing() {
     assert_eq!(status.code(), Some(0), "{page}");
     let mut rest = page.as_str();
     for wanted in [
-        "SIMULATION",
+        "SOFTWARE TEE",
         "Build the programs",
+        "emulator sign bin/notes-server",
         "Start a Coordinator",
         "Manifest successfully set",
         "listening on 127.0.0.1:",
@@ -99,6 +100,11 @@ fn it_shows_what_it_promises_and_leaves_nothing() {
         "with 2 notes",
         "read      note 2",
         "does not open with this marble's key",
+        "Packages.notes-server.SecurityVersion",
+        "the old build may not come back",
+        "not the one that was signed",
+        "Revoked",
+        "opens the notes",
         "the root secret is rotated",
         "1 user still needs to acknowledge",
         "Update successfully",
@@ -134,6 +140,8 @@ fn a_signal_at_any_moment_leaves_no_process_and_no_file() {
         ("writes and reads notes", Signal::HUP),
         ("Kill the Coordinator", Signal::INT),
         ("Restart the notes service", Signal::TERM),
+        ("A flaw is found", Signal::INT),
+        ("A tampered build", Signal::TERM),
         ("Alice proposes new keys", Signal::INT),
         ("The sealed key is lost", Signal::HUP),
     ] {

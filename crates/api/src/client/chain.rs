@@ -45,10 +45,21 @@ impl CertificateChain {
         let certificates = pem_certificates(text.as_bytes())?;
         let [intermediate, root] =
             <[_; 2]>::try_from(certificates).map_err(|all| ChainError::Count(all.len()))?;
-        if !signed_by(&parse(&intermediate, 1)?, &parse(&root, 2)?) {
-            return Err(ChainError::NotSigned);
+        Self::new(intermediate, root)
+    }
+
+    /// Checks the signature between the two.
+    ///
+    /// # Errors
+    /// [`ChainError::Unreadable`] or [`ChainError::NotSigned`].
+    pub fn new(
+        intermediate: CertificateDer<'static>,
+        root: CertificateDer<'static>,
+    ) -> Result<Self, ChainError> {
+        match signed_by(&parse(&intermediate, 1)?, &parse(&root, 2)?) {
+            true => Ok(Self { intermediate, root }),
+            false => Err(ChainError::NotSigned),
         }
-        Ok(Self { intermediate, root })
     }
 
     /// The certificate under which marbles are admitted; new with every manifest update.

@@ -1,13 +1,16 @@
-//! Intel SGX: the report of an enclave, and the wrappings in which quotes of enclaves travel.
+//! Intel SGX: the report of an enclave, the wrappings in which quotes of enclaves travel, and what signers state.
 //!
-//! Nothing here is checked; [`crate::dcap`] does that.
+//! No evidence is checked here; [`crate::dcap`] does that.
 
 pub(crate) mod open_enclave;
+mod sigstruct;
 
 use serde::Serialize;
 
 use crate::bytes::{Hex, Reader};
 use crate::error::Malformed;
+
+pub use sigstruct::{DebugMode, EnclaveSignature, Sigstruct};
 
 /// The body of an enclave's report (Intel SGX SDM, `REPORT` body, 384 bytes).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -16,4 +16,5 @@ mod differential;
 mod mutation;
 mod policy;
 mod recorded;
+mod sigstruct;
 mod trust;

@@ -13,7 +13,7 @@ use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use marblerun_api::grpc::marble_server::{Marble, MarbleServer};
-use marblerun_api::grpc::{ActivationReq, ActivationResp, Parameters};
+use marblerun_api::grpc::{ActivationReq, ActivationResp, ChallengeReq, ChallengeResp, Parameters};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tonic::{Request, Response, Status};
@@ -74,6 +74,10 @@ struct Floor(Issuer);
 
 #[tonic::async_trait]
 impl Marble for Floor {
+    async fn challenge(&self, _: Request<ChallengeReq>) -> Result<Response<ChallengeResp>, Status> {
+        Err(Status::unimplemented("the floor verifies nothing"))
+    }
+
     async fn activate(&self, request: Request<ActivationReq>) -> Result<Response<ActivationResp>, Status> {
         let request = request.into_inner();
         let leaf = self.0.issue(&request.csr, &request.marble_type, &request.uuid);

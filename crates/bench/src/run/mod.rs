@@ -78,6 +78,7 @@ impl Bench {
             coordinator: server::coordinator_program(arguments.coordinator.as_deref())?,
             folder: arguments.folder.clone().unwrap_or_else(std::env::temp_dir),
             pinning,
+            tee: None,
         };
         let identities = Identity::several(arguments.in_flight, arguments.key_exchange)?;
         Ok(Self { arguments, site, identities })

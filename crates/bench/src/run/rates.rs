@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use super::{Bench, name};
 use crate::cli::Scenario;
+use crate::identity::Identity;
+use crate::lab::Lab;
 use crate::load::Until;
 use crate::measure::{Round, median, round, together};
 use crate::output;
 use crate::pinning::Cpus;
 use crate::procfs::Memory;
 use crate::report::{Report, Row};
-use crate::server::Server;
+use crate::server::{Server, Site, Tee};
 
 const FLOOR: &str = "floor";
 const WARM_UP: Until = Until::Elapsed(Duration::from_millis(300));
@@ -25,7 +27,7 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Resul
     bench.make_room(Cpus::First).await;
     let mut contestants = contestants(bench, &scenarios, report).await?;
     for contestant in &mut contestants {
-        round(&bench.subject(&contestant.server, &contestant.types), WARM_UP, &bench.identities).await?;
+        round(&bench.subject(&contestant.server, &contestant.types), WARM_UP, &contestant.identities).await?;
     }
     for number in 1..=bench.arguments.rounds {
         output::note(&format!("round {number} of {}", bench.arguments.rounds));
@@ -45,6 +47,7 @@ fn goal(scenario: Scenario) -> Option<(String, f64)> {
         }
         Scenario::Types => Some((plain, 1.15)),
         Scenario::MaxActivations => Some((plain, 1.25)),
+        Scenario::Evidence => Some((plain, 1.4)),
         Scenario::Rsa
         | Scenario::StartUp
         | Scenario::Memory
@@ -60,7 +63,11 @@ struct Contestant {
     goal: Option<(String, f64)>,
     server: Server,
     types: Arc<[String]>,
+    /// Who activates.
+    identities: Arc<[Identity]>,
     rounds: Vec<Round>,
+    /// Where it runs, if not in simulation.
+    _lab: Option<Lab>,
 }
 
 /// The floor and the plain marble are always among them: the others are measured against them.
@@ -74,7 +81,9 @@ async fn contestants(
         goal: None,
         server: Server::floor(&bench.site, Cpus::First).await?,
         types: vec!["web".to_owned()].into(),
+        identities: Arc::clone(&bench.identities),
         rounds: Vec::new(),
+        _lab: None,
     }];
     let others = scenarios.iter().copied().filter(|&one| one != Scenario::Plain);
     for scenario in std::iter::once(Scenario::Plain).chain(others) {
@@ -88,20 +97,48 @@ async fn contestants(
 }
 
 async fn contestant(bench: &Bench, scenario: Scenario) -> anyhow::Result<Contestant> {
+    if scenario == Scenario::Evidence {
+        return attested(bench).await;
+    }
     let setting = crate::manifests::setting(scenario);
     Ok(Contestant {
         name: name(scenario),
         goal: goal(scenario),
         server: Server::coordinator_with(&bench.site, Cpus::First, &setting).await?,
         types: setting.types,
+        identities: Arc::clone(&bench.identities),
         rounds: Vec::new(),
+        _lab: None,
+    })
+}
+
+/// The plain marble once more, in a software TEE that the Coordinator has to verify.
+async fn attested(bench: &Bench) -> anyhow::Result<Contestant> {
+    let lab = Lab::start(&bench.site.folder, &bench.site.coordinator).await?;
+    let (package, infrastructure) = lab.package().await?;
+    let setting = crate::manifests::attested(&package, &infrastructure);
+    let site = Site {
+        coordinator: lab.coordinator(),
+        folder: bench.site.folder.clone(),
+        pinning: bench.site.pinning,
+        tee: Some(Tee { socket: lab.socket(), collateral: lab.collateral()? }),
+    };
+    let (count, key_exchange) = (bench.arguments.in_flight, bench.arguments.key_exchange);
+    Ok(Contestant {
+        name: name(Scenario::Evidence),
+        goal: goal(Scenario::Evidence),
+        server: Server::coordinator_with(&site, Cpus::First, &setting).await?,
+        types: setting.types,
+        identities: Identity::attested(count, key_exchange, &lab).await?,
+        rounds: Vec::new(),
+        _lab: Some(lab),
     })
 }
 
 async fn take_turns(bench: &Bench, contestants: &mut [Contestant]) -> anyhow::Result<()> {
     for contestant in contestants {
         let subject = bench.subject(&contestant.server, &contestant.types);
-        contestant.rounds.push(round(&subject, bench.turn(), &bench.identities).await?);
+        contestant.rounds.push(round(&subject, bench.turn(), &contestant.identities).await?);
     }
     Ok(())
 }

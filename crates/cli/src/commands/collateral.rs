@@ -9,7 +9,7 @@ use marblerun_collateral::Service;
 
 use super::{evidence, help};
 use crate::collateral::{folder, read_bundle, service, warn_refused};
-use crate::era::EraConfig;
+use crate::era;
 use crate::trust::Context;
 use crate::{Failure, console, file};
 
@@ -95,7 +95,7 @@ fn import(path: &std::path::Path, context: &Context) -> Result<(), Failure> {
 /// The hardware vendors' roots, and those of the era-config if one is named.
 pub(super) fn roots(context: &Context) -> Result<Roots, Failure> {
     match context.global.era_config.as_deref() {
-        Some(path) => Ok(EraConfig::read(Some(path))?.expectation(&context.tolerance())?.roots),
+        Some(path) => Ok(era::read(Some(path))?.expectation(&context.tolerance()?)?.roots),
         None => Roots::of_hardware_vendors().map_err(|error| Failure::Era(error.to_string())),
     }
 }

@@ -12,14 +12,16 @@ use serde_json::{Value, json};
 use crate::lab::Lab;
 
 /// A lab with a Coordinator in it, a signed program that prints its environment, and an owner of the manifest.
-struct Mesh {
-    lab: Lab,
-    coordinator: Coordinator,
+pub(crate) struct Mesh {
+    pub(crate) lab: Lab,
+    pub(crate) coordinator: Coordinator,
+    /// What the Coordinator is, as a manifest or an era-config names it.
+    pub(crate) package: Value,
     premain: PathBuf,
 }
 
 impl Mesh {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lab = Lab::new();
         let place = |built: PathBuf, name: &str| {
             fs::copy(built, lab.desk.path(name)).unwrap();
@@ -28,7 +30,9 @@ impl Mesh {
         let premain = place(build("marblerun-marble", "marblerun-premain").unwrap(), "premain");
         let program = place(build("marblerun-coordinator", "marblerun-coordinator").unwrap(), "coordinator");
         place("/usr/bin/env".into(), "shown");
-        lab.desk.done(&["emulator", "sign", "coordinator", "--key", "key.pem", "--product", "1"]);
+        let package =
+            lab.desk.done(&["emulator", "sign", "coordinator", "--key", "key.pem", "--product", "1"]);
+        let package = serde_json::from_str(&package).unwrap();
         let options = Options {
             program: Some(program),
             env: vec![("OE_SIMULATION".into(), None)],
@@ -38,17 +42,17 @@ impl Mesh {
             .env("EDG_EMULATOR", &lab.desk.path("tee/default.sock").display().to_string())
             .env("EDG_PCCS_URL", lab.desk.read("tee/collateral.url").trim())
             .env("EDG_KDS_URL", lab.desk.read("tee/collateral.url").trim());
-        Self { coordinator: Coordinator::start(options).unwrap(), premain, lab }
+        Self { coordinator: Coordinator::start(options).unwrap(), package, premain, lab }
     }
 
     /// Signs the program as a marble of the premain; what a manifest names.
-    fn sign(&self, flags: &[&str]) -> Value {
+    pub(crate) fn sign(&self, flags: &[&str]) -> Value {
         let sign = ["emulator", "sign", "shown", "--loader", "premain", "--product", "2"];
         let key = if flags.contains(&"--key") { &[][..] } else { &["--key", "key.pem"] };
         serde_json::from_str(&self.lab.desk.done(&[&sign[..], key, flags].concat())).unwrap()
     }
 
-    fn set(&self, manifest: &Value) {
+    pub(crate) fn set(&self, manifest: &Value) {
         self.lab.desk.write("manifest.json", &manifest.to_string());
         let address = self.coordinator.client_addr.to_string();
         self.lab.desk.done(&["manifest", "set", "manifest.json", &address, "--insecure"]);
@@ -56,7 +60,13 @@ impl Mesh {
 
     /// Starts the marble: what it printed, or why there is none.
     fn start(&self) -> Result<String, String> {
+        self.start_with(&[])
+    }
+
+    /// As [`Mesh::start`], with flags of the premain.
+    pub(crate) fn start_with(&self, flags: &[&str]) -> Result<String, String> {
         let output = Command::new(&self.premain)
+            .args(flags)
             .arg("./shown")
             .current_dir(self.lab.desk.path(""))
             .env_clear()
@@ -71,18 +81,18 @@ impl Mesh {
     }
 
     #[track_caller]
-    fn admitted(&self) {
+    pub(crate) fn admitted(&self) {
         let printed = self.start().unwrap_or_else(|why| panic!("{why}\n{}", self.coordinator.log()));
         assert!(printed.contains("GREETING=hello"), "{printed}");
     }
 
     #[track_caller]
-    fn refused(&self, words: &[&str]) {
+    pub(crate) fn refused(&self, words: &[&str]) {
         let why = self.start().unwrap_err();
         assert!(words.iter().all(|word| why.contains(word)), "{words:?}:\n{why}");
     }
 
-    fn manifest(&self, package: &Value) -> Value {
+    pub(crate) fn manifest(&self, package: &Value) -> Value {
         let root = self.lab.desk.done(&["emulator", "root", "tee", "--infrastructure"]);
         json!({
             "Packages": { "p": package },

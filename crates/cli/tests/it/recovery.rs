@@ -88,7 +88,7 @@ fn marbles_key(coordinator: &Coordinator) -> String {
     let certificate = params.self_signed(&key).unwrap().pem();
     let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
     let uuid = "0d1e2f30-4152-4637-8a9b-acbdcedff001".to_owned();
-    let ask = ActivationReq { quote: vec![], csr, marble_type: "m".into(), uuid };
+    let ask = ActivationReq { csr, marble_type: "m".into(), uuid, ..ActivationReq::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let answer = runtime.block_on(activate(coordinator.mesh_addr, Some(&identity), ask)).unwrap().unwrap();
     String::from_utf8(answer.parameters.unwrap().env["MINE"].clone()).unwrap()

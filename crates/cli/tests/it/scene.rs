@@ -89,6 +89,7 @@ impl Scene {
     pub(crate) fn asks_from(&self, platform: &str) -> ActivationReq {
         ActivationReq {
             quote: self.quote(platform, &self.marble.bound),
+            challenge: Vec::new(),
             csr: self.marble.request.clone(),
             marble_type: "web".to_owned(),
             uuid: "0d1e2f30-4152-4637-8a9b-acbdcedff001".to_owned(),

@@ -79,7 +79,7 @@ fn no_two_flags_of_a_command_share_a_letter() {
 }
 
 /// Commands that are known by name only have nothing to show.
-const NOT_BUILT: [&str; 6] = ["install", "uninstall", "precheck", "check", "namespace", "package-info"];
+const NOT_BUILT: [&str; 5] = ["install", "uninstall", "precheck", "check", "namespace"];
 
 #[test]
 fn every_command_shows_examples_that_can_be_typed() {

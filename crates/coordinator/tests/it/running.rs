@@ -48,7 +48,7 @@ impl Marble {
 
     pub(crate) fn asks(&self, marble_type: &str, uuid: &str) -> ActivationReq {
         let (csr, marble_type, uuid) = (self.request.clone(), marble_type.to_owned(), uuid.to_owned());
-        ActivationReq { quote: Vec::new(), csr, marble_type, uuid }
+        ActivationReq { csr, marble_type, uuid, ..ActivationReq::default() }
     }
 }
 

@@ -52,6 +52,18 @@ fn without_a_tee_only_an_explicit_wish_for_simulation_starts() {
     assert_eq!(Running::with(here()).state(), 3, "and nothing was harmed");
 }
 
+#[test]
+fn a_tpm_seals_only_where_it_is_wanted_and_needed() {
+    let with = |tpm: &str| {
+        let mut options = options();
+        options.env.push(("EDG_COORDINATOR_SEAL_TPM".into(), Some(tpm.into())));
+        refused(options)
+    };
+    assert!(with("/dev/null").contains("this machine (simulation) seals by itself"));
+    assert!(with("/dev/no-such-tpm").contains("no TEE answers at /dev/no-such-tpm"));
+    assert!(with("/dev/null:23").contains("EDG_COORDINATOR_SEAL_TPM: the TEE refuses: PCR 23"));
+}
+
 /// A request whose body is still on its way when the Coordinator is told to stop.
 #[test]
 fn sigterm_finishes_what_is_under_way_and_lets_go_of_the_folder() {

@@ -2,26 +2,34 @@
 //!
 //! In this plain form it runs in a confidential virtual machine or, with `OE_SIMULATION=1`, anywhere. Its command line
 //! is part of what the machine's evidence covers, so a program that stands there comes before the manifest's `Argv`.
+//!
+//! In the enclave of a library operating system (Gramine, Occlum) the command line may be the host's: there it is not
+//! read, and the image and the manifest say which program it is.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Parser;
 use marblerun_marble::{Config, Patience, Program, TransparentTls, VARIABLES, activate_blocking};
-use marblerun_tee::Wish;
+use marblerun_tee::{Machine, Wish};
 use tracing::warn;
 
 /// Activates a marble and starts its program with the files, environment and arguments that the manifest gives it.
-#[derive(Parser)]
+#[derive(Default, Parser)]
 #[command(name = "marblerun-premain", version)]
 struct Arguments {
     /// The Coordinator's address for marbles [env: EDG_MARBLE_COORDINATOR_ADDR] [default: localhost:2001]
     #[arg(long, value_name = "HOST:PORT")]
     coordinator_addr: Option<String>,
+
+    /// Start only if the Coordinator is the one that this era-config describes; counts for something only if command
+    /// line or environment and the file are part of the measured image [env: EDG_MARBLE_COORDINATOR_ERA]
+    #[arg(long, value_name = "FILE")]
+    coordinator_era: Option<String>,
 
     /// The marble's entry in the manifest [env: EDG_MARBLE_TYPE]
     #[arg(long = "type", value_name = "TYPE")]
@@ -61,11 +69,15 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+    let machine = Machine::this();
+    let arguments = match machine.uname.library_os() {
+        Some(_) => Arguments::default(),
+        None => match Arguments::try_parse() {
+            Ok(arguments) => arguments,
+            Err(error) => return usage(&error),
+        },
     };
-    match run(&arguments) {
+    match run(&machine, &arguments) {
         Ok(never) => match never {},
         Err(error) => {
             say(&format!("marblerun-premain: {error:#}"));
@@ -75,7 +87,7 @@ fn main() -> ExitCode {
 }
 
 /// Returns only with an error: on success this process has become another program.
-fn run(arguments: &Arguments) -> anyhow::Result<std::convert::Infallible> {
+fn run(machine: &Machine, arguments: &Arguments) -> anyhow::Result<std::convert::Infallible> {
     let variables = variables(arguments)?;
     start_logging(variables.get(LOG_FORMAT).map(String::as_str))?;
     let here = std::env::current_dir().context("the working directory")?;
@@ -92,9 +104,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<std::convert::Infallible> {
             starts.extend(arguments.command.first().map(|program| here.join(program)));
         }
     }
-    let tee = marblerun_tee::detect_in(Path::new("/"), &config.tee)?;
-    let activation = activate_blocking(&config, tee.as_ref(), &Patience::until(config.timeout))?;
+    let tee = marblerun_tee::detect_on(machine, &config.tee)?;
+    #[allow(clippy::disallowed_methods, reason = "the program's main reads the clock")]
+    let now = SystemTime::now();
+    let activation = activate_blocking(&config, tee.as_ref(), &Patience::until(config.timeout), now)?;
     let parameters = activation.parameters;
+    if let Some(os) = machine.uname.library_os() {
+        let own_name = std::env::args_os().next().unwrap_or_default();
+        let program = Program::in_library_os(os, &own_name, &parameters);
+        return Err(program.start(&parameters, TransparentTls::Unsupported).into());
+    }
     if !arguments.command.is_empty() && !parameters.arguments.is_empty() {
         warn!("the program on the command line is started, not the manifest's Argv");
     }
@@ -118,6 +137,7 @@ fn variables(arguments: &Arguments) -> anyhow::Result<BTreeMap<String, String>> 
     let simulation = arguments.simulation.then(|| "1".to_owned());
     let flags = [
         ("EDG_MARBLE_COORDINATOR_ADDR", &arguments.coordinator_addr),
+        ("EDG_MARBLE_COORDINATOR_ERA", &arguments.coordinator_era),
         ("EDG_MARBLE_TYPE", &arguments.marble_type),
         ("EDG_MARBLE_DNS_NAMES", &arguments.dns_names),
         ("EDG_MARBLE_UUID_FILE", &arguments.uuid_file),

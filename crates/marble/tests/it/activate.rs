@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use marblerun_api::grpc::Parameters;
 use marblerun_marble::{
@@ -13,9 +13,12 @@ use tonic::Code;
 
 use crate::coordinator::{Answer, Coordinator};
 
-fn config(address: SocketAddr, folder: &Path) -> Config {
+pub(crate) const NOW: SystemTime = SystemTime::UNIX_EPOCH;
+
+pub(crate) fn config(address: SocketAddr, folder: &Path) -> Config {
     Config {
         coordinator: Address { host: address.ip().to_string(), port: address.port() },
+        coordinator_era: None,
         marble_type: "web".into(),
         names: Names::parse("localhost,web.example").unwrap(),
         uuid_file: folder.join("uuid"),
@@ -25,7 +28,7 @@ fn config(address: SocketAddr, folder: &Path) -> Config {
 }
 
 /// Fast, and patient enough for every test.
-fn patience(deadline: Duration) -> Patience {
+pub(crate) fn patience(deadline: Duration) -> Patience {
     Patience { deadline, first: Duration::from_millis(1), longest: Duration::from_millis(4) }
 }
 
@@ -36,7 +39,7 @@ fn simulation() -> Box<dyn Tee> {
 async fn ask(coordinator: &Coordinator, deadline: Duration) -> Result<Activation, ActivationError> {
     let folder = tempfile::tempdir().unwrap();
     let config = config(coordinator.address, folder.path());
-    activate(&config, simulation().as_ref(), &patience(deadline)).await
+    activate(&config, simulation().as_ref(), &patience(deadline), NOW).await
 }
 
 #[tokio::test]
@@ -81,7 +84,7 @@ async fn the_deadline_ends_it_with_the_last_reason() {
     let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = config(nobody, folder.path());
-    let once = activate(&config, simulation().as_ref(), &patience(Duration::ZERO)).await;
+    let once = activate(&config, simulation().as_ref(), &patience(Duration::ZERO), NOW).await;
     let error = once.err().unwrap();
     let ActivationError::Deadline { attempts: 1, last, .. } = &error else { panic!("{error}") };
     assert!(last.contains("connecting: "), "{error}");
@@ -91,7 +94,8 @@ async fn the_deadline_ends_it_with_the_last_reason() {
 async fn blocking_code_says_so_inside_async_code() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(([127, 0, 0, 1], 1).into(), folder.path());
-    let error = activate_blocking(&config, simulation().as_ref(), &patience(Duration::ZERO)).err().unwrap();
+    let error =
+        activate_blocking(&config, simulation().as_ref(), &patience(Duration::ZERO), NOW).err().unwrap();
     assert!(matches!(error, ActivationError::Runtime(_)), "{error}");
 }
 
@@ -102,7 +106,7 @@ fn without_a_runtime_it_blocks() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(coordinator.address, folder.path());
     let activation =
-        activate_blocking(&config, simulation().as_ref(), &patience(Duration::ZERO)).ok().unwrap();
+        activate_blocking(&config, simulation().as_ref(), &patience(Duration::ZERO), NOW).ok().unwrap();
     assert_eq!(coordinator.seen()[0].request.uuid, activation.uuid.to_string());
     let kept = std::fs::read_to_string(folder.path().join("uuid")).unwrap();
     assert_eq!(kept, activation.uuid.to_string());

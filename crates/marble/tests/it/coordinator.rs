@@ -9,7 +9,7 @@ use der::{Decode as _, Encode as _};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use marblerun_api::grpc::marble_server::{Marble, MarbleServer};
-use marblerun_api::grpc::{ActivationReq, ActivationResp, Parameters};
+use marblerun_api::grpc::{ActivationReq, ActivationResp, ChallengeReq, ChallengeResp, Parameters};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, SanType,
@@ -47,8 +47,14 @@ pub(crate) struct Coordinator {
     shared: Arc<Shared>,
 }
 
+/// What is answered to the n-th marble that asks for a challenge, given its nonce and the certificate of the port.
+pub(crate) type Invite = fn(u8, &[u8], Vec<u8>) -> ChallengeResp;
+
 struct Shared {
     mesh: Mesh,
+    /// None knows of no challenge.
+    invite: Option<Invite>,
+    invited: Mutex<u8>,
     answers: Mutex<VecDeque<Answer>>,
     seen: Mutex<Vec<Seen>>,
 }
@@ -56,10 +62,25 @@ struct Shared {
 impl Coordinator {
     /// Serves on a free port until the runtime ends. Each connection takes one answer; the last one is repeated.
     pub(crate) async fn start(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::start_with(None, answers).await
+    }
+
+    /// As [`Coordinator::start`], for one that hands out challenges.
+    pub(crate) async fn inviting(invite: Invite, answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::start_with(Some(invite), answers).await
+    }
+
+    async fn start_with(invite: Option<Invite>, answers: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let answers = Mutex::new(answers.into_iter().collect());
-        let shared = Arc::new(Shared { mesh: Mesh::new(), answers, seen: Mutex::default() });
+        let shared = Arc::new(Shared {
+            mesh: Mesh::new(),
+            invite,
+            invited: Mutex::default(),
+            answers,
+            seen: Mutex::default(),
+        });
         let acceptor = TlsAcceptor::from(Arc::new(shared.mesh.server_config()));
         tokio::spawn(accept(listener, acceptor, Arc::clone(&shared)));
         Self { address, shared }
@@ -112,6 +133,16 @@ struct Service {
 
 #[tonic::async_trait]
 impl Marble for Service {
+    async fn challenge(&self, request: Request<ChallengeReq>) -> Result<Response<ChallengeResp>, Status> {
+        let Some(invite) = self.shared.invite else {
+            return Err(Status::unimplemented("unknown method Challenge"));
+        };
+        let root = self.shared.mesh.root.der().to_vec();
+        let mut number = self.shared.invited.lock().unwrap();
+        *number += 1;
+        Ok(Response::new(invite(*number, &request.into_inner().nonce, root)))
+    }
+
     async fn activate(&self, request: Request<ActivationReq>) -> Result<Response<ActivationResp>, Status> {
         let request = request.into_inner();
         let seen = Seen { request: request.clone(), certificate: self.certificate.clone() };

@@ -31,7 +31,7 @@ async fn activated(coordinator: &Coordinator) -> BTreeMap<String, String> {
         csr,
         marble_type: "web".into(),
         uuid: UUID.into(),
-        quote: vec![],
+        ..Default::default()
     };
     let answer = grpc::activate(coordinator.mesh_addr, Some(&identity), ask).await.unwrap().unwrap();
     let env = answer.parameters.unwrap().env;

@@ -28,7 +28,12 @@ fn texts(variables: Vec<(String, Vec<u8>)>) -> Variables {
 fn marble(mesh: &Mesh, marble_type: &str, uuid: u128) -> Variables {
     let csr = Identity::generate(&Names::parse("localhost").unwrap()).unwrap().certificate_request().unwrap();
     let uuid = Uuid::from_u128(uuid).to_string();
-    texts(mesh.predefined(&ActivationReq { csr, marble_type: marble_type.into(), uuid, quote: vec![] }))
+    texts(mesh.predefined(&ActivationReq {
+        csr,
+        marble_type: marble_type.into(),
+        uuid,
+        ..ActivationReq::default()
+    }))
 }
 
 fn credentials(variables: &Variables) -> Credentials {

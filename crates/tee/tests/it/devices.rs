@@ -17,7 +17,7 @@ impl Machine {
         let keys = self.gramine().join("keys");
         fs::create_dir_all(&keys).unwrap();
         fs::write(self.gramine().join("user_report_data"), [0; 64]).unwrap();
-        fs::write(self.gramine().join("attestation_type"), "dcap\n").unwrap();
+        fs::write(self.gramine().join("attestation_type"), "dcap\0").unwrap();
         fs::write(self.gramine().join("quote"), "a quote").unwrap();
         fs::write(keys.join("_sgx_mrsigner"), [1; 16]).unwrap();
         fs::write(keys.join("_sgx_mrenclave"), [2; 16]).unwrap();
@@ -51,7 +51,8 @@ fn gramine_gets_the_report_data_and_gives_a_quote() {
     let machine = Machine::new().with_gramine();
     let gramine = Gramine::at(&machine.gramine()).unwrap().unwrap();
     assert_eq!(gramine.origin(), "sgx");
-    assert_eq!(gramine.evidence(&[7; 64]).unwrap().unwrap(), b"a quote");
+    let wrapped = b"\x01\0\0\0\x02\0\0\0\x07\0\0\0\0\0\0\0a quote";
+    assert_eq!(gramine.evidence(&[7; 64]).unwrap().unwrap(), wrapped);
     assert_eq!(fs::read(machine.gramine().join("user_report_data")).unwrap(), [7; 64]);
     fs::write(machine.gramine().join("quote"), "").unwrap();
     assert!(matches!(gramine.evidence(&[7; 64]), Err(TeeError::Unreachable { .. })));

@@ -89,6 +89,7 @@ fn request(step: &Json, key: &KeyPair) -> Result<ActivationReq> {
         csr: csr(step.field("csr").unwrap_or(&nothing), key)?,
         marble_type: step.field_text("type").unwrap_or_default().to_owned(),
         uuid: step.field_text("uuid").unwrap_or_default().to_owned(),
+        challenge: Vec::new(),
     })
 }
 

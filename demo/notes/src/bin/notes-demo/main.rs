@@ -5,6 +5,7 @@
 //! kills the children if this process itself is killed.
 
 mod changes;
+mod lab;
 mod operator;
 mod owners;
 mod page;
@@ -14,6 +15,7 @@ mod stage;
 mod story;
 mod stranger;
 mod tether;
+mod versions;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

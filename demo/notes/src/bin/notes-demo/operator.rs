@@ -10,15 +10,23 @@ pub(crate) struct Operator {
     program: PathBuf,
     folder: PathBuf,
     coordinator: String,
+    collateral: String,
 }
 
 impl Operator {
-    pub(crate) fn new(programs: &Programs, folder: &Path, client_port: u16) -> Self {
+    /// Who works in `folder`, and fetches collateral from there.
+    pub(crate) fn new(programs: &Programs, folder: &Path, collateral: &str) -> Self {
         Self {
+            collateral: collateral.to_owned(),
             program: programs.path("marblerun"),
             folder: folder.to_owned(),
-            coordinator: format!("localhost:{client_port}"),
+            coordinator: String::new(),
         }
+    }
+
+    /// From now on `ADDRESS` is this Coordinator's.
+    pub(crate) fn talk_to(&mut self, client_port: u16) {
+        self.coordinator = format!("localhost:{client_port}");
     }
 
     /// A command as one would type it.
@@ -31,6 +39,7 @@ impl Operator {
         let mut command = command(&self.program);
         command.args(self.with_address(arguments)).current_dir(&self.folder);
         command.env("HOME", &self.folder).env("XDG_CONFIG_HOME", &self.folder);
+        command.env("XDG_CACHE_HOME", &self.folder).env("EDG_PCCS_URL", &self.collateral);
         Finished::of("marblerun", &mut command).await?.successful(&self.shown(arguments))
     }
 

@@ -21,13 +21,21 @@ pub(crate) const SAFES: [&str; 3] = ["safe-one", "safe-two", "safe-three"];
 /// As many as are needed.
 pub(crate) const NEEDED: usize = 2;
 
-/// Makes all keys in `folder`, and beside them `manifest.json`: the demo's, with owners and safes.
-pub(crate) fn prepare(folder: &Path) -> anyhow::Result<()> {
+/// Makes all keys in `folder`, and beside them `manifest.json`: the demo's, for software that was signed here, with owners
+/// and safes.
+pub(crate) fn prepare(folder: &Path, signed: &Signed) -> anyhow::Result<()> {
     let mut manifest = read(&manifest())?;
+    manifest["Packages"] = json!({"notes-server": signed.server, "notes-client": signed.client});
+    manifest["Infrastructures"] = json!({"software-tee": signed.infrastructure});
+    write(&folder.join("era.json"), &signed.era())?;
     for owner in OWNERS {
         let certificate = user(folder, owner)?;
-        manifest["Users"][owner] = json!({"Certificate": certificate, "Roles": ["owner"]});
+        let roles = if owner == "alice" { json!(["owner", "releaser"]) } else { json!(["owner"]) };
+        manifest["Users"][owner] = json!({"Certificate": certificate, "Roles": roles});
     }
+    manifest["Roles"]["releaser"] = json!({
+        "ResourceType": "Packages", "ResourceNames": ["notes-server"], "Actions": ["UpdateSecurityVersion"],
+    });
     manifest["Roles"]["owner"] = json!({"ResourceType": "Manifest", "Actions": ["UpdateManifest"]});
     for safe in SAFES {
         manifest["RecoveryKeys"][safe] = recovery_key(folder, safe)?.into();
@@ -36,10 +44,33 @@ pub(crate) fn prepare(folder: &Path) -> anyhow::Result<()> {
     write(&folder.join("manifest.json"), &manifest)
 }
 
+/// What the tool printed about the programs that it signed, and about the software TEE.
+pub(crate) struct Signed {
+    pub(crate) coordinator: Value,
+    pub(crate) server: Value,
+    pub(crate) client: Value,
+    pub(crate) infrastructure: Value,
+}
+
+impl Signed {
+    /// What a Coordinator is expected to be, and where.
+    fn era(&self) -> Value {
+        let mut era = self.coordinator.clone();
+        era["Infrastructures"] = json!({"software-tee": self.infrastructure});
+        era
+    }
+}
+
+/// Writes `raise.json`: the version of the notes service from which on it is admitted.
+pub(crate) fn prepare_raise(folder: &Path) -> anyhow::Result<()> {
+    write(&folder.join("raise.json"), &json!({"Packages": {"notes-server": {"SecurityVersion": 2}}}))
+}
+
 /// Writes `new.json`: the same manifest, which makes new keys when it takes effect.
 pub(crate) fn prepare_rotation(folder: &Path) -> anyhow::Result<()> {
     let mut manifest = read(&folder.join("manifest.json"))?;
     manifest["Config"]["RotateRootSecret"] = true.into();
+    manifest["Packages"]["notes-server"]["SecurityVersion"] = 2.into();
     write(&folder.join("new.json"), &manifest)
 }
 

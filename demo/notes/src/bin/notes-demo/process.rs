@@ -176,6 +176,11 @@ impl Finished {
     }
 }
 
+/// A moment, between two looks at something that nothing announces.
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
 /// For appending, so that a restart continues the log.
 pub(crate) fn open(log: &Path) -> anyhow::Result<File> {
     File::options().create(true).append(true).open(log).with_context(|| format!("opening {}", log.display()))

@@ -51,11 +51,6 @@ impl Programs {
         self.folder.join(name)
     }
 
-    /// The folder, for `PATH`: the manifest names a program without its folder.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     fn profile(&self) -> &str {
         match self.folder.file_name().and_then(|name| name.to_str()) {
             Some("debug") | None => "dev",

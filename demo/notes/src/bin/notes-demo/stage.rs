@@ -2,23 +2,24 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::{Finished, Process, Talking, command, open, tail};
+use crate::lab::{Lab, TEE};
+use crate::process::{Finished, Process, Talking, command, open, pause, tail};
 use crate::programs::Programs;
 
-const POLL: Duration = Duration::from_millis(20);
 const POLLS: usize = 3000;
 /// A free port can be taken by somebody else before the child binds it: then others are tried.
 const PORT_TRIES: usize = 3;
 
-/// The demo's folder, the ports of its Coordinator, and how its marbles are started.
+/// The demo's folder, the software TEE in it, the ports of its Coordinator, and how its marbles are started.
 pub(crate) struct Stage {
     pub(crate) programs: Programs,
+    /// Where collateral is served.
+    collateral: String,
     folder: TempDir,
     pub(crate) client_port: u16,
     mesh_port: u16,
@@ -28,7 +29,7 @@ impl Stage {
     pub(crate) fn new(programs: Programs, keep: bool) -> anyhow::Result<Self> {
         let mut folder = tempfile::Builder::new().prefix("marblerun-notes-").tempdir()?;
         folder.disable_cleanup(keep);
-        Ok(Self { programs, folder, client_port: 0, mesh_port: 0 })
+        Ok(Self { programs, collateral: String::new(), folder, client_port: 0, mesh_port: 0 })
     }
 
     /// A folder of that name, made if it is not there.
@@ -40,6 +41,22 @@ impl Stage {
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Starts the software TEE.
+    pub(crate) async fn start_tee(&mut self) -> anyhow::Result<Lab> {
+        let lab = Lab::start(&self.programs, &self.folder("operator")?).await?;
+        self.collateral.clone_from(&lab.collateral);
+        Ok(lab)
+    }
+
+    /// Where a signed program lies.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.path().join("operator/bin").join(name)
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.path().join("operator").join(TEE).join("default.sock")
     }
 
     /// Starts a Coordinator on free ports.
@@ -58,10 +75,11 @@ impl Stage {
     pub(crate) async fn start_coordinator_again(&self) -> anyhow::Result<Process> {
         let folder = self.folder("coordinator")?;
         let log = folder.join("log");
-        let mut command = command(self.programs.path("marblerun-coordinator"));
+        let mut command = command(self.program("marblerun-coordinator"));
         command.current_dir(&folder).stdout(open(&log)?).stderr(open(&log)?);
         command
-            .arg("--simulation")
+            .env("EDG_EMULATOR", self.socket())
+            .env("EDG_PCCS_URL", &self.collateral)
             .env("EDG_COORDINATOR_CLIENT_ADDR", format!("127.0.0.1:{}", self.client_port))
             .env("EDG_COORDINATOR_MESH_ADDR", format!("127.0.0.1:{}", self.mesh_port))
             .env("EDG_COORDINATOR_SEAL_DIR", folder.join("state"));
@@ -89,29 +107,27 @@ impl Stage {
 
     fn service(&self, uuid_file: &str) -> anyhow::Result<Command> {
         let mut command = self.premain("notes-server", "server", uuid_file)?;
-        command.env("NOTES_LISTEN", "127.0.0.1:0");
+        command.arg(self.program("notes-server")).env("NOTES_LISTEN", "127.0.0.1:0");
         Ok(command)
     }
 
     /// Runs the client as a marble, to its end.
     pub(crate) async fn run_client(&self, port: u16, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = self.premain("notes-client", "client", "uuid")?;
-        command.arg("notes-client").args(arguments).env("NOTES_SERVER", format!("localhost:{port}"));
+        command
+            .arg(self.program("notes-client"))
+            .args(arguments)
+            .env("NOTES_SERVER", format!("localhost:{port}"));
         Ok(Finished::of("the client", &mut command).await?.successful("notes-client")?.stdout)
     }
 
-    /// The premain for a marble of this type. `PATH` begins with the built programs: the manifest says
-    /// `notes-server`, not where it lies.
+    /// The premain for a marble of this type.
     fn premain(&self, marble_type: &str, folder: &str, uuid_file: &str) -> anyhow::Result<Command> {
-        #[allow(clippy::disallowed_methods, reason = "programs find each other by PATH")]
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let paths = std::env::split_paths(&path).collect::<Vec<_>>();
-        let folders = std::iter::once(self.programs.folder().to_owned()).chain(paths);
-        let mut command = command(self.programs.path("marblerun-premain"));
+        let mut command = command(self.program("marblerun-premain"));
         command
             .current_dir(self.folder(folder)?)
-            .env("PATH", std::env::join_paths(folders)?)
-            .args(["--simulation", "--type", marble_type, "--uuid-file", uuid_file, "--timeout", "30s"])
+            .env("EDG_EMULATOR", self.socket())
+            .args(["--type", marble_type, "--uuid-file", uuid_file, "--timeout", "30s"])
             .env("EDG_MARBLE_COORDINATOR_ADDR", format!("localhost:{}", self.mesh_port));
         Ok(command)
     }
@@ -133,7 +149,7 @@ async fn listens(port: u16, process: &mut Process, log: &Path) -> anyhow::Result
         if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(());
         }
-        tokio::time::sleep(POLL).await;
+        pause().await;
     }
     bail!("the Coordinator does not listen; its log:\n{}", tail(log))
 }

@@ -6,21 +6,36 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 
 use crate::changes;
+use crate::lab::{self, TEE};
 use crate::operator::Operator;
-use crate::owners;
+use crate::owners::{self, Signed};
 use crate::page::Page;
 use crate::process::{Process, Talking};
 use crate::programs::Programs;
 use crate::stage::Stage;
 use crate::stranger;
+use crate::versions;
 
-const SET: [&str; 7] =
-    ["manifest", "set", "manifest.json", "ADDRESS", "--insecure", "--recoverydata", "recovery.json"];
-const VERIFY: [&str; 5] = ["manifest", "verify", "manifest.json", "ADDRESS", "--insecure"];
-pub(crate) const STATUS: [&str; 3] = ["status", "ADDRESS", "--insecure"];
-const ROOT: [&str; 6] = ["certificate", "root", "ADDRESS", "--insecure", "-o", "root.pem"];
-const ROOT_AGAIN: [&str; 6] = ["certificate", "root", "ADDRESS", "--insecure", "-o", "root-again.pem"];
-const INTERMEDIATE: [&str; 6] = ["certificate", "intermediate", "ADDRESS", "--insecure", "-o", "mesh.pem"];
+const SET: [&str; 8] = [
+    "manifest",
+    "set",
+    "manifest.json",
+    "ADDRESS",
+    "--era-config",
+    "era.json",
+    "--recoverydata",
+    "recovery.json",
+];
+const VERIFY: [&str; 6] = ["manifest", "verify", "manifest.json", "ADDRESS", "--era-config", "era.json"];
+pub(crate) const STATUS: [&str; 2] = ["status", "ADDRESS"];
+const ROOT: [&str; 7] = ["certificate", "root", "ADDRESS", "--era-config", "era.json", "-o", "root.pem"];
+const ROOT_AGAIN: [&str; 7] =
+    ["certificate", "root", "ADDRESS", "--era-config", "era.json", "-o", "root-again.pem"];
+const INTERMEDIATE: [&str; 7] =
+    ["certificate", "intermediate", "ADDRESS", "--era-config", "era.json", "-o", "mesh.pem"];
+
+/// How the service is started, as one would type it.
+pub(crate) const START_SERVICE: &str = "marblerun-premain --type notes-server bin/notes-server";
 
 const FIRST_NOTE: &str = "The spare key is under the third flowerpot.";
 const SECOND_NOTE: &str = "Milk, bread, a birthday present for Ada.";
@@ -31,19 +46,25 @@ pub(crate) async fn tell(mut page: Page, keep: bool) -> anyhow::Result<()> {
     introduce(&mut page)?;
     let programs = build(&mut page).await?;
     let mut stage = Stage::new(programs, keep)?;
+    let lab = stage.start_tee().await?;
+    let mut operator = Operator::new(&stage.programs, &stage.folder("operator")?, &lab.collateral);
+    let signed = sign(&mut page, &operator).await?;
+    owners::prepare(&stage.folder("operator")?, &signed)?;
     let coordinator = start_coordinator(&mut page, &mut stage).await?;
-    let operator = Operator::new(&stage.programs, &stage.folder("operator")?, stage.client_port);
-    set_manifest(&mut page, &stage, &operator).await?;
+    operator.talk_to(stage.client_port);
+    set_manifest(&mut page, &operator).await?;
     let (mut service, port) = start_service(&mut page, &stage).await?;
     talk(&mut page, &stage, &mut service, port).await?;
     refuse_strangers(&mut page, &stage, &operator, &mut service, port).await?;
     let coordinator = crash(&mut page, &stage, &operator, coordinator).await?;
     let service = restart_service(&mut page, &stage, service).await?;
     refuse_other_uuid(&mut page, &stage).await?;
+    versions::raise(&mut page, &stage, &operator, service).await?;
+    let service = versions::refuse(&mut page, &stage, &operator).await?;
     let service = changes::rotate(&mut page, &stage, &operator, service).await?;
     let (coordinator, service) = changes::recover(&mut page, &stage, &operator, coordinator, service).await?;
     changes::history(&mut page, &operator).await?;
-    drop((service, coordinator));
+    drop((service, coordinator, lab));
     conclude(&mut page, &stage, keep, start)
 }
 
@@ -53,9 +74,9 @@ fn introduce(page: &mut Page) -> anyhow::Result<()> {
         "One manifest says which programs may join and what each is given. A Coordinator checks every program against \
          it and hands out certificates and keys. You check the Coordinator once, and thereby trust all of it.",
         &[
-            "SIMULATION: this demo uses no TEE, so nothing is protected from the owner",
-            "of this machine, and no evidence is checked. It shows how the parts work",
-            "together.",
+            "SOFTWARE TEE: evidence is made and checked as on hardware, but by a program",
+            "of this machine, under a vendor of its own: nothing is protected from the",
+            "owner of this machine. Nobody trusts that vendor who does not name it.",
         ],
     )?;
     Ok(())
@@ -72,28 +93,59 @@ async fn build(page: &mut Page) -> anyhow::Result<Programs> {
     Ok(programs)
 }
 
+/// Signs all programs and names the software TEE.
+async fn sign(page: &mut Page, operator: &Operator) -> anyhow::Result<Signed> {
+    page.step("Start a software TEE, and sign the programs as their maker would")?;
+    page.command("marblerun emulator run tee &")?;
+    show(page, operator, &["emulator", "key", "signer.pem"]).await?;
+    let program = async |name: &'static str, product: &'static str, more: &[&'static str]| {
+        let all = [&["emulator", "sign", name, "--key", "signer.pem", "--product", product], more].concat();
+        lab::sign(operator, &all).await.map(|package| (all, package))
+    };
+    let loader = ["--loader", "bin/marblerun-premain"];
+    let (typed, server) = program("bin/notes-server", "1", &loader).await?;
+    page.command(&operator.shown(&typed))?;
+    page.output(&serde_json::to_string_pretty(&short(&server))?)?;
+    let (_, client) = program("bin/notes-client", "2", &loader).await?;
+    let (_, coordinator) = program("bin/marblerun-coordinator", "3", &[]).await?;
+    let infrastructure = lab::sign(operator, &["emulator", "root", TEE, "--infrastructure"]).await?;
+    page.why(
+        "A TEE measures what it runs and signs that together with who signed the program, which product and version it \
+         is. The signer's name is a hash; the manifest names it for each package, and the software TEE's root as the \
+         only platform.",
+    )?;
+    Ok(Signed { coordinator, server, client, infrastructure })
+}
+
+/// Hashes cut to what a page can bear.
+fn short(package: &serde_json::Value) -> serde_json::Value {
+    let mut short = package.clone();
+    if let Some(signer) = package["SignerID"].as_str() {
+        short["SignerID"] = format!("{}...", &signer[..16.min(signer.len())]).into();
+    }
+    short
+}
+
 async fn start_coordinator(page: &mut Page, stage: &mut Stage) -> anyhow::Result<Process> {
     page.step("Start a Coordinator")?;
-    page.command("marblerun-coordinator --simulation")?;
+    page.command("marblerun-coordinator")?;
     let coordinator = stage.start_coordinator().await?;
     page.seen(&format!("listening on port {} for people", stage.client_port))?;
     page.why(
-        "It has made its root certificate and waits for a manifest. In a TEE, its evidence would bind that \
-         certificate to its code, and the operator's tool would check it before sending anything.",
+        "It has made its root certificate and waits for a manifest. Its evidence binds that certificate to its code, and \
+         the operator's tool checks it before sending anything: era.json says who is expected to answer, and where.",
     )?;
     Ok(coordinator)
 }
 
-async fn set_manifest(page: &mut Page, stage: &Stage, operator: &Operator) -> anyhow::Result<()> {
-    owners::prepare(&stage.folder("operator")?)?;
+async fn set_manifest(page: &mut Page, operator: &Operator) -> anyhow::Result<()> {
     page.step("Set the manifest: two types of marbles, two secrets, two owners, three safes")?;
     page.command(&operator.shown(&SET))?;
     page.output(&operator.run(&SET).await?.stderr)?;
     show(page, operator, &STATUS).await?;
     operator.run(&ROOT).await?;
     page.why(
-        "A simulated Coordinator has no evidence to show, so the tool is told not to ask for any. \
-         demo/notes/manifest.json: `notes-server` gets a key for its notes and admits `notes-client`; both get a team key. \
+        "demo/notes/manifest.json: `notes-server` gets a key for its notes and admits `notes-client`; both get a team key. \
          Two owners were added, Alice and Bob, and from here on nobody else can change it, and neither of them alone. \
          Each of three safes got a part of the key of the Coordinator's state.",
     )?;
@@ -110,7 +162,7 @@ pub(crate) async fn show(page: &mut Page, operator: &Operator, arguments: &[&str
 
 async fn start_service(page: &mut Page, stage: &Stage) -> anyhow::Result<(Talking, u16)> {
     page.step("Start the notes service as a marble")?;
-    page.command("marblerun-premain --simulation --type notes-server")?;
+    page.command(START_SERVICE)?;
     let (service, port) = stage.start_service("uuid").await?;
     page.output(service.introduction())?;
     page.seen(&format!("this marble is notes-server  {}", uuid(stage, "server")?))?;
@@ -151,7 +203,7 @@ pub(crate) async fn client(
         [verb, text] => format!("{verb} '{text}'"),
         other => other.join(" "),
     };
-    page.command(&format!("marblerun-premain --simulation --type notes-client\nnotes-client {typed}"))?;
+    page.command(&format!("marblerun-premain --type notes-client\nbin/notes-client {typed}"))?;
     let output = stage.run_client(port, arguments).await?;
     let server_says = service.line().await?;
     let me = uuid(stage, "client")?;
@@ -202,7 +254,7 @@ async fn crash(
     page.step("Kill the Coordinator without warning, and start it again")?;
     let id = coordinator.kill().context("its process id")?;
     page.command(&format!("kill -9 {id}"))?;
-    page.command("marblerun-coordinator --simulation")?;
+    page.command("marblerun-coordinator")?;
     let coordinator = stage.start_coordinator_again().await?;
     show(page, operator, &STATUS).await?;
     show(page, operator, &VERIFY).await?;
@@ -237,7 +289,7 @@ async fn restart_service(page: &mut Page, stage: &Stage, service: Talking) -> an
     let id = service.kill().context("its process id")?;
     page.command(&format!("kill -9 {id}"))?;
     show_ciphertext(page, &stage.folder("server")?.join("notes.sealed"))?;
-    page.command("marblerun-premain --simulation --type notes-server")?;
+    page.command(START_SERVICE)?;
     let (mut service, port) = stage.start_service("uuid").await?;
     page.output(service.introduction())?;
     let read = client(page, stage, &mut service, port, &["list"]).await?;
@@ -272,7 +324,7 @@ fn printable(byte: u8) -> char {
 
 async fn refuse_other_uuid(page: &mut Page, stage: &Stage) -> anyhow::Result<()> {
     page.step("Another notes-server cannot open them")?;
-    page.command("marblerun-premain --simulation --type notes-server --uuid-file other-uuid")?;
+    page.command("marblerun-premain --type notes-server --uuid-file other-uuid\nbin/notes-server")?;
     let other = stage.run_service("other-uuid").await?;
     ensure!(!other.success, "another UUID opened the notes:\n{}", other.stdout);
     let complaint = other.stderr.lines().last().unwrap_or_default().to_owned();

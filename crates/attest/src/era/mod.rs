@@ -1,17 +1,18 @@
-//! The expected identity of the Coordinator (an "era-config"), which the user names and nobody else.
+//! The expected identity of the Coordinator (an "era-config"): what a user names on the command line, or what is part of
+//! a marble's image. A description of the form is in `docs/cli.md`.
 
 mod expectation;
 mod infrastructure;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
-use marblerun_attest::policy::{SgxIdentity, SnpIdentity, TdxIdentity};
-use marblerun_attest::{Hex, Product, SnpTcb, TcbStatus};
 use serde::{Deserialize, Deserializer};
 
-use crate::Failure;
+use crate::bytes::Hex;
+use crate::dcap::TcbStatus;
+use crate::policy::{SgxIdentity, SnpIdentity, TdxIdentity};
+use crate::roots::RootsError;
+use crate::snp::{Product, SnpTcb};
 pub use expectation::{Expectation, Tolerance};
 use infrastructure::Written;
 
@@ -112,24 +113,14 @@ struct MinimumTcb {
 }
 
 impl EraConfig {
-    /// Reads and checks the file that the user named. There is no default file and no download: what a working folder
-    /// or a web page says about the Coordinator's identity is what an attacker there wants it to say.
+    /// Reads and checks the text of an era-config.
     ///
     /// # Errors
-    /// [`Failure::Era`] without a file, and for one that expects nothing in particular.
-    pub fn read(path: Option<&Path>) -> Result<Self, Failure> {
-        let path = path.ok_or_else(|| {
-            Failure::Era(
-                "the Coordinator's expected identity is needed to verify it: name it with --era-config FILE. The \
-                 file comes with the Coordinator's release; for your own build write it with `marblerun package-info`. \
-                 To skip the verification, as for a Coordinator in simulation mode, use --insecure"
-                    .into(),
-            )
-        })?;
-        let bad = |reason: String| Failure::Era(format!("--era-config {}: {reason}", path.display()));
-        let text = fs::read(path).map_err(|e| bad(e.to_string()))?;
-        let config: Self = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
-        config.check().map_err(bad)?;
+    /// [`EraError`], also for one that expects nothing in particular.
+    pub fn from_json(text: &[u8]) -> Result<Self, EraError> {
+        let config: Self =
+            serde_json::from_slice(text).map_err(|error| EraError::Unreadable(error.to_string()))?;
+        config.check().map_err(EraError::Meaningless)?;
         Ok(config)
     }
 
@@ -205,15 +196,27 @@ fn optional_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hex<
     text.map(read).transpose()
 }
 
+/// What is written says nothing that could be held against evidence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EraError {
+    /// No JSON of this form.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Nobody in particular is expected, or nobody can match.
+    #[error("{0}")]
+    Meaningless(String),
+    /// A root that is named is none.
+    #[error("a trusted root: {0}")]
+    Root(#[from] RootsError),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(json: &str, expected: Result<(), &str>) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("era.json");
-        fs::write(&path, json).unwrap();
-        match (EraConfig::read(Some(&path)), expected) {
+        match (EraConfig::from_json(json.as_bytes()), expected) {
             (Ok(_), Ok(())) => {}
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{json}: {error}"),
             (read, expected) => panic!("{json}: {read:?} instead of {expected:?}"),
@@ -235,8 +238,7 @@ mod tests {
         check(&format!(r#"{{"UniqueID":"{id}","Uniqueid":""}}"#), Err("unknown field"));
         check(&format!(r#"{{"UniqueID":"{id}","ProductID":65536}}"#), Err("65536"));
         check(&format!(r#"{{"UniqueID":"{id}","AcceptedTCBStatuses":["uptodate"]}}"#), Err("uptodate"));
-        check("nonsense", Err("era.json"));
-        assert!(EraConfig::read(None).unwrap_err().to_string().contains("--era-config"));
+        check("nonsense", Err("expected"));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Where the Coordinator may run, written as in a manifest. What a manifest is only warned of is an error here: nobody
 //! else depends on this file.
 
-use marblerun_api::rest::Base64;
-use marblerun_attest::policy::Infrastructure;
-use marblerun_attest::{Hex, Roots, Vendor};
-use serde::Deserialize;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Deserializer};
+
+use crate::bytes::Hex;
+use crate::policy::Infrastructure;
+use crate::roots::{Roots, RootsError, Vendor};
 
 /// One entry of `Infrastructures`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -52,7 +55,7 @@ impl Written {
     }
 
     /// The root that it names, which counts whatever hardware it vouches for.
-    pub(super) fn roots(&self) -> Option<Result<Roots, marblerun_attest::RootsError>> {
+    pub(super) fn roots(&self) -> Option<Result<Roots, RootsError>> {
         let root = self.root_ca.as_ref()?;
         Some(Roots::new([Vendor::Intel, Vendor::Amd, Vendor::Nvidia].map(|vendor| (vendor, &root.0))))
     }
@@ -76,6 +79,17 @@ impl Written {
 
     fn cpusvn(&self) -> Option<Hex<16>> {
         self.cpusvn.as_ref().and_then(|bytes| bytes.0.as_slice().try_into().ok()).map(Hex)
+    }
+}
+
+/// Bytes that are written in base64.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Base64(Vec<u8>);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map(Self).map_err(serde::de::Error::custom)
     }
 }
 
