@@ -64,7 +64,7 @@ impl Pccs {
     pub(crate) async fn until_asked(&self, part: &str, times: usize) {
         let mut asked = self.shared.asked.subscribe();
         let enough = asked.wait_for(|all| count(all, part) >= times);
-        tokio::time::timeout(SOON, enough).await.expect("nobody asks").unwrap();
+        tokio::time::timeout(SOON, enough).await.unwrap().unwrap();
     }
 }
 
