@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         let _ = error.print();
         std::process::exit(i32::from(error.use_stderr()));
     });
+    gather_entropy();
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
     let qcnl = std::fs::read_to_string(QCNL).ok();
     match Config::parse(&flags, &environment, &folder, qcnl.as_deref())
@@ -30,6 +31,14 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error),
     }
+}
+
+/// The cryptographic library measures the CPU's jitter before it gives its first random byte, which takes most of a
+/// start; meanwhile everything that needs none is done.
+fn gather_entropy() {
+    let gathering = || aws_lc_rs::rand::fill(&mut [0; 1]);
+    // If there is no thread to be had, whoever needs the first byte waits for it.
+    let _ = std::thread::Builder::new().name("entropy".into()).spawn(gathering);
 }
 
 /// Where Intel's libraries are told which PCCS to ask; also ours, if nothing else is said.
