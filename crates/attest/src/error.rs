@@ -304,11 +304,6 @@ fn list_code(list: &str, why: &RevocationListFault) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvidenceError {
-    /// This build verifies no evidence of any kind yet, so outside simulation nobody is admitted.
-    #[error(
-        "this Coordinator cannot verify attestation evidence yet; every marble is refused outside explicit simulation (OE_SIMULATION=1)"
-    )]
-    Unsupported,
     /// It is not genuine.
     #[error(transparent)]
     NotGenuine(#[from] Failure),

@@ -47,4 +47,4 @@ pub use sgx::{DebugMode, EnclaveReport, EnclaveSignature, Sigstruct};
 pub use snp::{AmdCollateral, GuestPolicy, Product, SigningKey, SnpReport, SnpTcb, VekIdentity};
 pub use tdx::{TdAttributes, TdReport, TdReport15, TdReport15Extended};
 pub use verified::{Origin, Verified};
-pub use verifier::{RefusingVerifier, SimulationVerifier, Verifier};
+pub use verifier::{SimulationVerifier, Verifier};

@@ -1,4 +1,4 @@
-//! Who decides on evidence when no policy is at hand: in simulation it is ignored, without a verifier it is refused.
+//! Who decides on evidence in explicit simulation, where it is ignored. Anywhere else an [`crate::Appraisal`] decides.
 
 use std::time::SystemTime;
 
@@ -25,16 +25,6 @@ impl Verifier for SimulationVerifier {
     }
 }
 
-/// Everywhere else: refuses all evidence, until real evidence is verified.
-#[derive(Debug, Clone, Copy)]
-pub struct RefusingVerifier;
-
-impl Verifier for RefusingVerifier {
-    fn verify(&self, _: &[u8], _: &Binding, _: SystemTime) -> Result<Verified, EvidenceError> {
-        Err(EvidenceError::Unsupported)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,14 +33,13 @@ mod tests {
     const BINDING: Binding = Binding::MarbleCertificate([7; 32]);
 
     #[test]
-    fn simulation_ignores_evidence_and_everything_else_is_refused() {
+    fn simulation_ignores_evidence() {
         for evidence in [&b""[..], &b"garbage"[..]] {
             let now = SystemTime::UNIX_EPOCH;
             assert_eq!(
                 SimulationVerifier.verify(evidence, &BINDING, now).unwrap().origin(),
                 Origin::Simulation
             );
-            assert_eq!(RefusingVerifier.verify(evidence, &BINDING, now), Err(EvidenceError::Unsupported));
         }
     }
 }

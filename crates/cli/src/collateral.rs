@@ -61,7 +61,7 @@ pub(crate) fn folder(surroundings: &Surroundings) -> Option<PathBuf> {
 pub(crate) fn read_bundle(path: &std::path::Path) -> Result<Bundle, Failure> {
     let text = fs::read(path)
         .map_err(|source| Failure::Io { doing: format!("reading {}", path.display()), source })?;
-    Ok(Bundle::from_json(&text)?)
+    Bundle::from_json(&text).map_err(|error| Failure::Argument(format!("{}: {error}", path.display())))
 }
 
 pub(crate) fn warn_refused(refused: &Refused) {

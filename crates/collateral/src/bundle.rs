@@ -48,6 +48,11 @@ pub struct Refused {
     pub error: CollateralError,
 }
 
+/// Where the text stops being a bundle; a parser's own words would name our types.
+fn place(error: &serde_json::Error) -> String {
+    format!("at line {}, column {} stands something else", error.line(), error.column())
+}
+
 impl Bundle {
     /// A bundle of `entries`.
     pub fn new(entries: Vec<Entry>) -> Self {
@@ -60,7 +65,7 @@ impl Bundle {
     /// [`CollateralError::Bundle`] for anything else.
     pub fn from_json(json: &[u8]) -> Result<Self, CollateralError> {
         let bundle: Self =
-            serde_json::from_slice(json).map_err(|error| CollateralError::Bundle(error.to_string()))?;
+            serde_json::from_slice(json).map_err(|error| CollateralError::Bundle(place(&error)))?;
         match bundle.version {
             VERSION => Ok(bundle),
             other => Err(CollateralError::Bundle(format!("its version is {other}, wanted {VERSION}"))),

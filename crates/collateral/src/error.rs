@@ -89,7 +89,7 @@ pub enum CollateralError {
         reason: String,
     },
     /// Bytes that are no bundle.
-    #[error("this is no bundle of collateral: {0}")]
+    #[error("this is no bundle of collateral: {0}; `marblerun collateral export FILE` makes one")]
     Bundle(String),
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]

@@ -36,7 +36,7 @@ struct Wire {
 impl NvidiaEvidence {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Malformed> {
         let (Devices::Alone(wire) | Devices::Listed([wire])) =
-            serde_json::from_slice(json).map_err(unreadable)?;
+            serde_json::from_slice(json).map_err(|_| unreadable(SHAPE))?;
         let decode = |text: String| STANDARD.decode(text).map_err(unreadable);
         Ok(Self { chain: Some(decode(wire.certificate)?), ..Self::of_report(decode(wire.evidence)?)? })
     }
@@ -46,6 +46,10 @@ impl NvidiaEvidence {
         Ok(Self { raw, report, chain: None })
     }
 }
+
+/// What the SDK writes; a parser's own words would name our types.
+const SHAPE: &str =
+    "wanted {\"evidence\": base64, \"certificate\": base64}, alone or as a list of one device";
 
 fn unreadable(error: impl ToString) -> Malformed {
     Malformed::encoding(EVIDENCE, error)

@@ -150,6 +150,18 @@ fn nobody_trusts_the_software_tee_by_itself() {
     mesh.refused(&["no trusted root"]);
 }
 
+/// An infrastructure that names no root means hardware: it does not let in what another one, which names the software TEE,
+/// keeps out.
+#[test]
+fn an_infrastructure_without_a_root_means_hardware() {
+    let mesh = Mesh::new();
+    let mut manifest = mesh.manifest(&mesh.sign(&[]));
+    manifest["Infrastructures"]["lab"]["FMSPCs"] = json!(["000000000000"]);
+    manifest["Infrastructures"]["any"] = json!({});
+    mesh.set(&manifest);
+    mesh.refused(&["Infrastructures.lab.FMSPCs", "Infrastructures.any.RootCA", "a hardware vendor's root"]);
+}
+
 /// The same software as a trust domain and as an SNP guest, by the manifest's own blocks.
 #[test]
 fn every_tee_is_admitted_by_its_own_block() {

@@ -80,7 +80,10 @@ impl Sign {
 
     fn signing_key(&self) -> Result<SigningKey, Failure> {
         let path = self.key.as_deref().unwrap_or(Path::new(""));
-        Ok(SigningKey::from_pem(&file::read_secret(path, "the signing key")?)?)
+        SigningKey::from_pem(&file::read_secret(path, "the signing key")?).map_err(|error| {
+            let hint = "make one with `marblerun emulator key FILE`";
+            Failure::Argument(format!("{}: no signing key: {error}; {hint}", path.display()))
+        })
     }
 }
 
