@@ -10,6 +10,9 @@ use marblerun_attest::{Collateral, Needs, Validity};
 
 use crate::{CollateralError, Key};
 
+/// Clocks are set right by so much now and then, in seconds.
+const ADJUSTMENT: u64 = 60;
+
 /// Collateral that was held for genuine and valid.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
@@ -18,8 +21,18 @@ pub(crate) struct Slot {
     pub(crate) validity: Validity,
     /// When it was fetched, in seconds since 1970.
     pub(crate) fetched: u64,
+    /// When somebody last tried to fetch something newer, in seconds since 1970.
+    pub(crate) tried: u64,
     /// From when on something newer should be fetched, in seconds since 1970.
     pub(crate) due: u64,
+}
+
+impl Slot {
+    /// Whether something newer should be fetched. A clock that was set back ends any waiting: what a wrong one put off
+    /// would be put off for as long as it was wrong.
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        now >= self.due || now.saturating_add(ADJUSTMENT) < self.tried
+    }
 }
 
 /// An entry that counts now.
@@ -64,7 +77,7 @@ impl Cache {
             return None;
         }
         *used = uses;
-        Some(Found { collateral: slot.collateral.clone(), is_due: now >= slot.due })
+        Some(Found { collateral: slot.collateral.clone(), is_due: slot.is_due(now) })
     }
 
     /// Keeps what was held for valid at the time of the call. Gives the key of what made room for it.
@@ -90,10 +103,10 @@ impl Cache {
         Ok(unused)
     }
 
-    /// Puts off fetching something newer for `key`.
-    pub(crate) fn postpone(&self, key: &Key, until: u64) {
+    /// Puts off fetching something newer for `key` by some seconds.
+    pub(crate) fn postpone(&self, key: &Key, now: u64, by: u64) {
         if let Some((_, slot)) = self.lock().slots.get_mut(key) {
-            slot.due = until;
+            (slot.tried, slot.due) = (now, now.saturating_add(by));
         }
     }
 
@@ -157,7 +170,7 @@ mod tests {
         let validity = Validity { from: issued, until: issued + 100, issued: parts, roots: Vec::new() };
         let needs = needs(platform);
         let (key, collateral) = (Key::of(&needs).unwrap(), Arc::default());
-        (key, Slot { needs, collateral, validity, fetched: issued, due: issued + 50 })
+        (key, Slot { needs, collateral, validity, fetched: issued, tried: issued, due: issued + 50 })
     }
 
     #[test]
@@ -168,8 +181,11 @@ mod tests {
         let at = |now| cache.find(&key, now).map(|found| found.is_due);
         assert_eq!((at(999), at(1000), at(1049)), (None, Some(false), Some(false)));
         assert_eq!((at(1050), at(1100), at(1101)), (Some(true), Some(true), None));
-        cache.postpone(&key, 1080);
+        cache.postpone(&key, 1070, 10);
         assert_eq!((at(1079), at(1080)), (Some(false), Some(true)));
+        // By a clock that was ten years ahead.
+        cache.postpone(&key, 300_000_000, 600);
+        assert_eq!(at(1079), Some(true));
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Service {
     /// Starts to fetch something newer for all that is ageing.
     pub fn renew(&self, now: SystemTime) {
         let now = seconds(now);
-        for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| now >= slot.due) {
+        for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| slot.is_due(now)) {
             let _ = self.depart_to_renew(&key, &slot.needs, now);
         }
     }

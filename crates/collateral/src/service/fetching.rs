@@ -49,7 +49,7 @@ impl Service {
             if *error != CollateralError::Busy {
                 self.0.patience.remember(key, now, error);
             }
-            self.0.cache.postpone(key, now.saturating_add(NEXT_ATTEMPT));
+            self.0.cache.postpone(key, now, NEXT_ATTEMPT);
         }
         self.0.flights.land(key);
         let _ = tell.send(Some(outcome));
