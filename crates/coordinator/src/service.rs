@@ -396,3 +396,6 @@ fn known_type<'a>(state: &State, marble_type: &'a str) -> &'a str {
 fn cut(text: &str) -> String {
     text.chars().take(64).collect()
 }
+
+#[cfg(test)]
+mod tests;
