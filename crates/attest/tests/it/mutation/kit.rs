@@ -83,21 +83,25 @@ fn quote_apart(recorded: &Recorded) -> Vec<Part> {
         ("QE authentication data", qe_data),
         ("kind of certification data", kind),
         ("PCK chain", cutter.take(length)),
+        // Where a length says that there is more than anybody reads.
+        ("rest of the certified", Vec::new()),
+        ("rest of the authentication data", Vec::new()),
     ]
 }
 
 fn quote_together(recorded: &Recorded, parts: &[Part]) -> (Vec<u8>, Collateral) {
-    let [header, body, signature, key, qe_report, qe_signature, qe_data, kind, chain] =
-        [0, 1, 2, 3, 4, 5, 6, 7, 8].map(|at: usize| &parts[at].1[..]);
+    let [header, body, signature, key, qe_report, qe_signature, qe_data, kind, chain, inner, outer] =
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10].map(|at: usize| &parts[at].1[..]);
     let short = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_le_bytes();
     let long = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
     let certified =
-        [qe_report, qe_signature, &short(qe_data)[..], qe_data, kind, &long(chain)[..], chain].concat();
+        [qe_report, qe_signature, &short(qe_data)[..], qe_data, kind, &long(chain)[..], chain, inner]
+            .concat();
     let nested = match header[0] {
         3 => certified,
         _ => [&6_u16.to_le_bytes()[..], &long(&certified), &certified].concat(),
     };
-    let authentication = [signature, key, &nested[..]].concat();
+    let authentication = [signature, key, &nested[..], outer].concat();
     let quote = [header, body, &long(&authentication)[..], &authentication].concat();
     (quote, recorded.collateral.clone())
 }

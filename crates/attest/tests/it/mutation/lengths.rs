@@ -6,7 +6,7 @@ use crate::recorded::Recorded;
 
 /// Bytes that somebody could add: padding, anything, and all of it again.
 fn additions(of: &[u8]) -> [Vec<u8>; 4] {
-    [vec![0], vec![0; 1000], vec![1], of.to_vec()]
+    [vec![0], vec![0; 1000], vec![1], [of, &[1]].concat()]
 }
 
 #[test]
