@@ -78,8 +78,8 @@ fn text(bytes: Vec<u8>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Certificates are held against both judges in `evidence`, too; here against who keeps them. Without a revocation list
-/// nothing is kept, and none of AMD's is recorded: the emulator's are tried in `marblerun-tee`.
+/// A device's certificates may lie beside its report. Those of AMD are tried in `evidence`, and together with a revocation
+/// list, which is not among the recorded cases, in `marblerun-tee`.
 #[test]
 fn every_byte_of_a_devices_certificates_counts() {
     let (recorded, before) = genuine("nvidia/blackwell");
