@@ -39,7 +39,14 @@ impl Inner {
         let validity = collateral.validity(needs, &roots, at).map_err(refused)?;
         let half = validity.until.saturating_sub(fetched) / 2;
         let due = fetched.saturating_add(half.min(self.options.refresh.as_secs()));
-        let slot = Slot { needs: needs.clone(), collateral: Arc::new(collateral), validity, fetched, tried: fetched, due };
+        let slot = Slot {
+            needs: needs.clone(),
+            collateral: Arc::new(collateral),
+            validity,
+            fetched,
+            tried: fetched,
+            due,
+        };
         let unused = self.cache.keep(key, slot.clone())?;
         Ok((slot, unused))
     }

@@ -12,7 +12,7 @@ use marblerun_core::keys::FreshKeys;
 use marblerun_core::pki::Pki;
 use marblerun_store::MemoryStore;
 use marblerun_tee::emulated::{Enclave, Settings, Vendor, answer};
-use marblerun_tee::{Wish, detect_in};
+use marblerun_tee::{Tee, Wish, detect_in};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -20,8 +20,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{
     Admission, Admissions, Arc, Ask, Attestation, Coordinator, Ephemeral, Events, Failure, Invitations,
-    Metrics, Names, Parts, PeerCertificate, PooledKeys, Presented, Published, Semaphore, State, SystemTime,
-    Tee, Writer, activation,
+    Issuer, Metrics, Names, Parts, PeerCertificate, PooledKeys, Presented, Published, Semaphore, State,
+    SystemTime, Writer, activation,
 };
 use crate::attestation::Mode;
 use crate::ledger::Ledger;
@@ -69,8 +69,7 @@ impl Scene {
         CLOCKS[TEST].lock().unwrap().push_back(NOW);
         let vendors_clock = Arc::new(Mutex::new(NOW));
         let coordinator = coordinator(clock::<TEST>, &vendor(Arc::clone(&vendors_clock)).await);
-        let (root, manifest) = (VENDOR.intel_root(), coordinator_manifest);
-        coordinator.set_manifest(manifest(&root).to_string().into_bytes()).await.unwrap();
+        coordinator.set_manifest(manifest().to_string().into_bytes()).await.unwrap();
         let (peer, ask) = marble();
         Self { test: TEST, coordinator, vendors_clock, peer, ask }
     }
@@ -158,9 +157,10 @@ fn begins(admission: &Admission) -> u64 {
     certificate.tbs_certificate().validity().not_before.to_unix_duration().as_secs()
 }
 
-fn coordinator_manifest(root: &[u8]) -> serde_json::Value {
+/// Admits the marble by the emulator's word.
+fn manifest() -> serde_json::Value {
     use base64::Engine as _;
-    let root = base64::engine::general_purpose::STANDARD.encode(root);
+    let root = base64::engine::general_purpose::STANDARD.encode(VENDOR.intel_root());
     json!({
         "Packages": { "p": { "UniqueID": hex::encode(BUILD), "AcceptedTCBStatuses": ["UpToDate"] } },
         "Infrastructures": { "lab": { "RootCA": root } },
@@ -203,7 +203,7 @@ fn coordinator(clock: fn() -> SystemTime, pccs: &str) -> Coordinator {
         published,
         writer,
         attestation: Attestation::new(Mode::Evidence, service),
-        tee,
+        issuer: Issuer::new(tee),
         abilities,
         invitations: Invitations::new(&*keys).unwrap(),
         keys,

@@ -68,9 +68,8 @@ fn every_byte_of_a_report_in_a_certificate_counts() {
         let mut evidence = recorded.evidence.clone();
         evidence[position] ^= 1 << (position % 8);
         let is_inside = (starts..starts + quote.len()).contains(&position);
-        match recorded.genuine_of(&evidence) {
-            Ok(after) => assert!(!is_inside && after == before, "byte {position}"),
-            Err(_) => {}
+        if let Ok(after) = recorded.genuine_of(&evidence) {
+            assert!(!is_inside && after == before, "byte {position}");
         }
     }
 }
