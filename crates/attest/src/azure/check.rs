@@ -22,6 +22,7 @@ pub(crate) struct Vtpm {
 
 /// Checks everything but the hardware report itself, which the caller checks as any other.
 pub(crate) fn check(evidence: &AzureEvidence, binding: &Binding) -> Result<Vtpm, Failure> {
+    check_paravisor(evidence)?;
     check_runtime_data(evidence)?;
     check_signature(evidence)?;
     let pcrs = check_pcrs(evidence)?;
@@ -29,6 +30,17 @@ pub(crate) fn check(evidence: &AzureEvidence, binding: &Binding) -> Result<Vtpm,
         .map_err(|error| Malformed::encoding("the TPM's nonce", error))?;
     binding.check_nonce(&nonce)?;
     Ok(Vtpm { pcrs })
+}
+
+/// Only the paravisor runs at VMPL 0. A report of a less privileged level carries what the guest below it wanted, and with
+/// it a TPM that the guest made up.
+fn check_paravisor(evidence: &AzureEvidence) -> Result<(), Failure> {
+    match &evidence.hardware {
+        Hardware::Snp { report, .. } if report.fields.vmpl != 0 => {
+            Err(Failure::Paravisor { vmpl: report.fields.vmpl })
+        }
+        Hardware::Snp { .. } | Hardware::Tdx(_) => Ok(()),
+    }
 }
 
 /// The hardware report vouches for the runtime data: their hash, then zeros.
@@ -68,4 +80,24 @@ fn check_pcrs(evidence: &AzureEvidence) -> Result<Vec<(u8, Hex<32>)>, Failure> {
     }
     let wanted = evidence.quote.tpm_pcr_digest.to_string();
     Err(Failure::PcrDigest { seen: hex::encode(seen), wanted })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// AMD alone could sign such a report; its signature is not looked at here.
+    #[test]
+    fn a_guest_below_the_paravisor_vouches_for_no_tpm() {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/azure/snp-genoa");
+        let json = std::fs::read(case.join("evidence.json")).unwrap();
+        let mut evidence = AzureEvidence::parse(&json).unwrap();
+        let binding = Binding::Exactly(hex::decode(&evidence.quote.tpm_nonce).unwrap());
+        assert!(check(&evidence, &binding).is_ok());
+        let Hardware::Snp { report, .. } = &mut evidence.hardware else { unreachable!() };
+        report.fields.vmpl = 2;
+        assert_eq!(check(&evidence, &binding), Err(Failure::Paravisor { vmpl: 2 }));
+    }
 }

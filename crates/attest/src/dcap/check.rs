@@ -52,7 +52,7 @@ pub(crate) fn check(
         }
         None => Arc::new(endorse(quote, collateral, roots, now)?),
     };
-    memory.admit(&endorsement.edition(quote))?;
+    endorsement.editions(quote).iter().try_for_each(|edition| memory.admit(edition))?;
     if let Some(key) = key {
         memory.remember_intel(key, &endorsement);
     }
@@ -66,12 +66,15 @@ impl Endorsement {
             && roots.of(Vendor::Intel).any(|root| *root == self.root)
     }
 
-    fn edition(&self, quote: &Quote) -> Edition {
-        let tee = match quote.body {
-            Body::Sgx(_) => "SGX",
-            Body::Tdx(_) => "TDX",
+    /// Of TCB Info and QE identity.
+    fn editions(&self, quote: &Quote) -> [Edition; 2] {
+        let [tcb_info, qe_identity] = match quote.body {
+            Body::Sgx(_) => ["SGX TCB Info", "SGX QE identity"],
+            Body::Tdx(_) => ["TDX TCB Info", "TDX QE identity"],
         };
-        Edition { of: (tee, self.platform.fmspc), number: self.evaluation.0 }
+        let root = Key::of("root", &[self.root.der()]);
+        let edition = |part, number| Edition { part, of: (root, self.platform.fmspc), number };
+        [edition(tcb_info, self.evaluation.0), edition(qe_identity, self.evaluation.1)]
     }
 }
 
@@ -87,6 +90,7 @@ fn endorse(
     let (tcb_edition, qe_edition) = (collateral.tcb_edition()?, collateral.qe_edition()?);
     let platform = PckExtensions::of(chain.leaf())?;
     check_fmspc(&platform.fmspc, &tcb_edition.fmspc)?;
+    check_pceid(&platform.pceid, &tcb_edition.pce_id)?;
     let lists = collateral.revocation_lists(&chain, now)?;
     if let Some(revoked) = chain.all().find(|certificate| lists.iter().any(|list| list.revokes(certificate)))
     {
@@ -137,6 +141,15 @@ pub(super) fn check_fmspc(platform: &Hex<6>, collateral: &str) -> Result<(), Fai
         return Ok(());
     }
     Err(Failure::FmspcMismatch { platform: platform.to_string(), collateral: collateral.to_owned() })
+}
+
+/// PCESVNs count for one provisioning certification enclave; those of another say nothing. dcap-qvl leaves it out.
+fn check_pceid(platform: &Hex<2>, collateral: &str) -> Result<(), Failure> {
+    if collateral.eq_ignore_ascii_case(&platform.to_string()) {
+        return Ok(());
+    }
+    let why = format!("it is for PCEID `{collateral}`, the platform's is {platform}");
+    Err(Failure::Collateral { part: "TCB Info", why })
 }
 
 /// What dcap-qvl says; nothing if only attributes of the TD stand in its way.
@@ -207,4 +220,21 @@ fn key(quote: &Quote, collateral: &IntelCollateral) -> Key {
         parts.extend(report.v15.iter().map(|v15| &v15.tee_tcb_svn_2.0[..]));
     }
     Key::of("intel", &parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_for_another_provisioning_enclave_say_nothing() {
+        assert_eq!(check_pceid(&Hex([0, 0x1a]), "001A"), Ok(()));
+        for other in ["0000", "1A00", "", "001A00"] {
+            assert_eq!(
+                check_pceid(&Hex([0, 0x1a]), other).unwrap_err().code(),
+                "collateral_invalid",
+                "{other}"
+            );
+        }
+    }
 }

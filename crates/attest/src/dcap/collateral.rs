@@ -48,6 +48,8 @@ pub(super) struct Edition {
     pub(super) tcb_evaluation_data_number: u32,
     #[serde(default)]
     pub(super) fmspc: String,
+    #[serde(default)]
+    pub(super) pce_id: String,
 }
 
 impl IntelCollateral {

@@ -1,8 +1,9 @@
 //! Chains and lists of an authority that the tests make.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CrlScope, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    PKCS_ECDSA_P256_SHA256, PKCS_ED25519, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 use super::{Certificate, Chain, ChainFault, LinkFault, RevocationList};
@@ -57,6 +58,10 @@ impl Authority {
     }
 
     fn list(&self, revoked: &[u8]) -> Vec<u8> {
+        self.list_for(None, revoked)
+    }
+
+    fn list_for(&self, scope: Option<CrlIssuingDistributionPoint>, revoked: &[u8]) -> Vec<u8> {
         let entry = |serial: &u8| RevokedCertParams {
             serial_number: SerialNumber::from(vec![*serial]),
             revocation_time: date_time_ymd(2025, 2, 1),
@@ -67,7 +72,7 @@ impl Authority {
             this_update: date_time_ymd(2025, 5, 1),
             next_update: date_time_ymd(2025, 7, 1),
             crl_number: SerialNumber::from(vec![1]),
-            issuing_distribution_point: None,
+            issuing_distribution_point: scope,
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
@@ -173,6 +178,26 @@ fn a_list_counts_within_its_time_and_for_its_issuer() {
         let found = RevocationList::verified(&list, &other.certificate, NOW);
         assert_eq!(found.unwrap_err(), Fault::Issuer);
     }
+}
+
+/// Remembered, it counts no longer than webpki lets it count.
+#[test]
+fn a_list_ends_before_the_second_of_its_next_update() {
+    let root = root("root");
+    let list = RevocationList::verified(&root.list(&[]), &root.certificate, NOW).unwrap();
+    assert_eq!(list.window().1 + 1, u64::try_from(date_time_ymd(2025, 7, 1).unix_timestamp()).unwrap());
+}
+
+#[test]
+fn a_list_that_speaks_of_some_certificates_is_none() {
+    let root = root("root");
+    let uris = vec!["http://example.com/some.crl".to_owned()];
+    let some = CrlIssuingDistributionPoint {
+        distribution_point: CrlDistributionPoint { uris },
+        scope: Some(CrlScope::CaCertsOnly),
+    };
+    let found = RevocationList::verified(&root.list_for(Some(some), &[7]), &root.certificate, NOW);
+    assert_eq!(found.unwrap_err(), Fault::Partial("2.5.29.28".to_owned()));
 }
 
 #[test]
