@@ -120,3 +120,31 @@ impl Marble for Middle {
         Ok(Response::new(ActivationResp::default()))
     }
 }
+
+/// Somebody with a key of his own who answers the first request of each connection to the client API with `body`, JSON, as a
+/// success.
+///
+/// # Errors
+/// As [`Impostor::start`].
+pub async fn answering(body: String) -> Result<SocketAddr> {
+    let key = KeyPair::generate().context("a key")?;
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&key)?;
+    let mut config = server_config(certificate.der().to_vec(), key.serialize_der())?;
+    config.alpn_protocols.clear();
+    let tls = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("a port")?;
+    let address = listener.local_addr().context("a port")?;
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(stream) = tls.accept(tcp).await else { continue };
+            let body = body.clone();
+            let service = hyper::service::service_fn(move |_| {
+                let answer = http::Response::builder().header("Content-Type", "application/json");
+                std::future::ready(answer.body(http_body_util::Full::new(bytes::Bytes::from(body.clone()))))
+            });
+            let http = hyper::server::conn::http1::Builder::new();
+            tokio::spawn(async move { http.serve_connection(TokioIo::new(stream), service).await });
+        }
+    });
+    Ok(address)
+}
