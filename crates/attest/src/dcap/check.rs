@@ -98,7 +98,7 @@ fn endorse(
     }
     let claims = dcap_qvl_verdict(quote, collateral, chain.root(), now)?;
     let appraisal = our_verdict(quote, collateral, &platform)?;
-    check_agreement(&appraisal, claims.as_ref())?;
+    check_agreement(appraisal.status, claims.map(|claims| own(claims.tcb.status)))?;
     let windows = [
         chain.window(),
         lists[0].window(),
@@ -185,12 +185,12 @@ fn our_verdict(
     appraise(&tcb_info, &qe_identity, quote.authentication.qe_report.isvsvn, platform, &quote.body)
 }
 
-fn check_agreement(ours: &Appraisal, theirs: Option<&QuoteClaims>) -> Result<(), Failure> {
-    match theirs.map(|claims| own(claims.tcb.status)) {
-        Some(status) if status != ours.status => {
-            Err(Failure::Disagreement { ours: ours.status.to_string(), theirs: status.to_string() })
+fn check_agreement(ours: TcbStatus, theirs: Option<TcbStatus>) -> Result<(), Failure> {
+    match theirs {
+        Some(theirs) if theirs != ours => {
+            Err(Failure::Disagreement { ours: ours.to_string(), theirs: theirs.to_string() })
         }
-        _ if ours.status == TcbStatus::Revoked => Err(Failure::TcbRevoked),
+        _ if ours == TcbStatus::Revoked => Err(Failure::TcbRevoked),
         _ => Ok(()),
     }
 }
@@ -224,7 +224,56 @@ fn key(quote: &Quote, collateral: &IntelCollateral) -> Key {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// Two TDs of one platform may differ in what the collateral speaks about; one must not count for the other.
+    #[test]
+    fn what_is_remembered_is_found_by_all_that_it_depends_on() {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/tdx/v5-td15-uptodate");
+        let read = |file| std::fs::read(case.join(file)).unwrap();
+        let quote = Quote::parse(&read("quote.bin")).unwrap();
+        let collateral: IntelCollateral =
+            serde_json::from_slice(&read("collateral/collateral.json")).unwrap();
+        let of = |change: fn(&mut Quote, &mut crate::tdx::TdReport)| {
+            let mut changed = quote.clone();
+            let Body::Tdx(report) = &quote.body else { unreachable!() };
+            let mut report = report.clone();
+            change(&mut changed, &mut report);
+            key(&Quote { body: Body::Tdx(report), ..changed }, &collateral)
+        };
+        let found = of(|_, _| {});
+        assert_eq!(of(|_, report| report.report_data.0[0] ^= 1), found);
+        assert_eq!(of(|_, report| report.rtmr3.0[0] ^= 1), found);
+        let others = [
+            of(|_, report| report.tee_tcb_svn.0[0] ^= 1),
+            of(|_, report| report.mrsignerseam.0[0] ^= 1),
+            of(|_, report| report.seam_attributes.0[0] ^= 1),
+            of(|_, report| report.td_attributes.0[0] ^= 1),
+            of(|_, report| report.v15.as_mut().unwrap().tee_tcb_svn_2.0[0] ^= 1),
+            of(|_, report| report.v15 = None),
+            of(|quote, _| *quote.raw.last_mut().unwrap() ^= 1),
+            of(|quote, _| quote.raw[4] ^= 1),
+        ];
+        assert!(others.iter().all(|other| *other != found));
+        let mut newer = collateral.clone();
+        newer.pck_crl.push(0);
+        assert_ne!(key(&quote, &newer), found);
+    }
+
+    #[test]
+    fn neither_verdict_counts_alone_and_revoked_never() {
+        use TcbStatus::{OutOfDate, Revoked, UpToDate};
+        let check = |ours, theirs| check_agreement(ours, theirs).map_err(|failure| failure.code());
+        assert_eq!(check(UpToDate, Some(UpToDate)), Ok(()));
+        assert_eq!(check(OutOfDate, None), Ok(()), "dcap-qvl refuses only attributes");
+        assert_eq!(check(UpToDate, Some(OutOfDate)), Err("tcb_disagreement"));
+        assert_eq!(check(OutOfDate, Some(UpToDate)), Err("tcb_disagreement"));
+        for theirs in [None, Some(Revoked)] {
+            assert_eq!(check(Revoked, theirs), Err("tcb_revoked"));
+        }
+    }
 
     #[test]
     fn rules_for_another_provisioning_enclave_say_nothing() {
