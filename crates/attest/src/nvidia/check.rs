@@ -98,3 +98,38 @@ fn check_firmware(leaf: &Certificate, report: &SpdmReport) -> Result<(), Failure
     let (seen, certified) = (fwid.to_string(), hex::encode(certified));
     Err(Failure::CertifiedField { field: "firmware", seen, certified })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::bytes::Hex;
+
+    #[test]
+    fn a_key_signs_for_the_firmware_of_its_certificate() {
+        for case in ["hopper-h100", "blackwell"] {
+            let folder =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/nvidia").join(case);
+            let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+            let leaf = certificates_of_pem(DEVICE_CHAIN, &read("cert_chain.pem")).unwrap().remove(0);
+            let mut report = SpdmReport::parse(&read("report.bin")).unwrap();
+            assert_eq!(check_firmware(&leaf, &report), Ok(()));
+            report.fwid = report.fwid.map(|Hex(mut fwid)| {
+                fwid[47] ^= 1;
+                Hex(fwid)
+            });
+            assert_eq!(
+                check_firmware(&leaf, &report).unwrap_err().code(),
+                "certified_field_mismatch",
+                "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn serial_numbers_are_compared_as_numbers() {
+        assert_eq!(number("00ABcd"), number("abcd"));
+        assert_ne!(number("abcd00"), number("abcd"));
+    }
+}
