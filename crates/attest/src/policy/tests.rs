@@ -7,10 +7,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::{Infrastructure, Package, Policy, SnpIdentity, TdxIdentity};
 use crate::binding::Binding;
 use crate::bytes::Hex;
-use crate::genuine::{AmdPlatform, Appraisal, Claims, Genuine};
+use crate::genuine::{AmdPlatform, Appraisal, Claims, Genuine, IntelPlatform};
 use crate::snp::{AmdCollateral, GuestPolicy, SnpReport};
 use crate::tdx::TdReport;
-use crate::x509::certificates_of_pem;
+use crate::x509::{Certificate, certificates_of_pem};
 use crate::{Collateral, Memory, Roots, Unverified, describe};
 
 fn genuine(case: &str, evidence: &str, now: u64) -> Genuine {
@@ -154,4 +154,56 @@ fn an_infrastructure_of_intel_takes_no_chip_of_amd() {
     };
     let fields = ["CPUSVN", "QESVN", "PCESVN", "FMSPCs", "PPIDs", "MinimumTCBEvaluation"];
     assert_eq!(refused(only_intel), fields.map(|field| format!("Infrastructures.i.{field}")));
+}
+
+/// The second step does not rely on the first to have looked for the roots of hardware vendors only.
+#[test]
+fn a_root_of_nobodys_hardware_counts_where_it_is_named() {
+    let mut genuine = genuine("snp/genoa-v3-vcek", "report.bin", 1_772_849_107);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let other = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    genuine.root = Certificate::from_der(other.der()).unwrap();
+    let Claims::Snp { report, .. } = &genuine.claims else { unreachable!() };
+    let snp = SnpIdentity { measurement: Some(report.measurement), ..SnpIdentity::default() };
+    let package = Package { snp: Some(snp), ..Package::strict("p") };
+    let refused = |roots: &[Option<Vec<u8>>]| {
+        let named = roots.iter().cloned().map(|root_ca| Infrastructure {
+            name: "i".to_owned(),
+            root_ca,
+            ..Infrastructure::default()
+        });
+        refused(&Policy { package: package.clone(), infrastructures: named.collect() }, &genuine)
+    };
+    assert_eq!(refused(&[]), ["Infrastructures"]);
+    assert_eq!(refused(&[None]), ["Infrastructures.i.RootCA"]);
+    assert_eq!(refused(&[Some(Vec::new())]), ["Infrastructures.i.RootCA"]);
+    assert_eq!(refused(&[None, Some(other.der().to_vec())]), [""; 0]);
+}
+
+/// New TCB Info does not make up for an old QE identity, nor the other way round.
+#[test]
+fn the_older_evaluation_counts() {
+    let mut genuine = genuine("tdx/v5-td15-uptodate", "quote.bin", 1_740_883_020);
+    let Claims::Tdx { report, platform, .. } = genuine.claims.clone() else { unreachable!() };
+    let tdx = TdxIdentity { mrtd: Some(report.mrtd), ..TdxIdentity::default() };
+    let package = Package { tdx: Some(tdx), ..Package::strict("p") };
+    let at_least = |minimum| Infrastructure {
+        name: "i".to_owned(),
+        minimum_tcb_evaluation: Some(minimum),
+        ..Infrastructure::default()
+    };
+    for (tcb_info, qe_identity) in [(20, 18), (18, 20)] {
+        let platform = IntelPlatform {
+            tcb_evaluation_data_number: tcb_info,
+            qe_tcb_evaluation_data_number: qe_identity,
+            ..platform.clone()
+        };
+        genuine.claims = Claims::Tdx { report: report.clone(), platform, pcrs: None };
+        let refused = |minimum| {
+            let infrastructures = [at_least(minimum)].into();
+            refused(&Policy { package: package.clone(), infrastructures }, &genuine)
+        };
+        assert_eq!(refused(18), [""; 0]);
+        assert_eq!(refused(19), ["Infrastructures.i.MinimumTCBEvaluation"]);
+    }
 }
