@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::{Infrastructure, Package, Policy, SnpIdentity, TdxIdentity};
+use super::{Infrastructure, NvidiaIdentity, Package, Policy, SgxIdentity, SnpIdentity, TdxIdentity};
 use crate::binding::Binding;
 use crate::bytes::Hex;
 use crate::genuine::{AmdPlatform, Appraisal, Claims, Genuine, IntelPlatform};
@@ -17,27 +17,30 @@ fn genuine(case: &str, evidence: &str, now: u64) -> Genuine {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors").join(case);
     let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
     let der = |file| certificates_of_pem("a test's", &read(file)).unwrap()[0].der().to_vec();
-    let collateral = match case.starts_with("tdx") {
-        true => Collateral {
+    let collateral = match case.split_once('/').unwrap().0 {
+        "nvidia" => Collateral::default(),
+        "sgx" | "tdx" => Collateral {
             intel: serde_json::from_slice(&read("collateral/collateral.json")).unwrap(),
             ..Collateral::default()
         },
-        false => {
+        _ => {
             let (vek, intermediate) = (der("vcek.pem"), der("ask.pem"));
             let amd = AmdCollateral { vek, intermediate, root: None, crl: None };
             Collateral { amd: Some(amd), ..Collateral::default() }
         }
     };
     let evidence = read(evidence);
-    let report_data = match describe(&evidence).unwrap() {
-        Unverified::Tdx { report, .. } => report.report_data,
-        Unverified::Snp { report, .. } => report.report_data,
+    let bound = match describe(&evidence).unwrap() {
+        Unverified::Sgx { report, .. } => report.report_data.0.to_vec(),
+        Unverified::Tdx { report, .. } => report.report_data.0.to_vec(),
+        Unverified::Snp { report, .. } => report.report_data.0.to_vec(),
+        Unverified::Nvidia { report } => report.nonce.0.to_vec(),
         other => panic!("{other:?}"),
     };
     let (roots, memory) = (&Roots::of_hardware_vendors().unwrap(), &Memory::default());
     let now = UNIX_EPOCH + Duration::from_secs(now);
     let appraisal = Appraisal { roots, collateral: &collateral, memory, now };
-    appraisal.genuine(&evidence, &Binding::Exactly(report_data.0.to_vec())).unwrap()
+    appraisal.genuine(&evidence, &Binding::Exactly(bound)).unwrap()
 }
 
 /// The fields that `policy` refuses, without the package's name.
@@ -121,6 +124,51 @@ fn each_rule_for_snp_guests_counts() {
     let identity = policy.package.snp.as_mut().unwrap();
     (identity.guest_svn, identity.policy) = (Some(report.guest_svn + 2), Some(report.policy.0 | 1 << 24));
     assert_eq!(refused(&policy, &genuine), ["SNP.GuestSVN", "SNP.Policy"]);
+}
+
+/// A signer signs many programs: without all three nobody in particular is named.
+#[test]
+fn part_of_an_enclaves_identity_is_none() {
+    let genuine = genuine("sgx/v3-icx-swhardening", "quote.bin", 1_684_165_303);
+    let Claims::Sgx { report, .. } = &genuine.claims else { unreachable!() };
+    let whole = SgxIdentity {
+        unique_id: None,
+        signer_id: Some(report.mrsigner),
+        product_id: Some(report.isvprodid),
+        security_version: Some(report.isvsvn),
+    };
+    let refused = |sgx: SgxIdentity| {
+        let package = Package { sgx: Some(sgx), ..Package::strict("p") };
+        refused(&Policy { package, infrastructures: Vec::new().into() }, &genuine)
+    };
+    assert_eq!(refused(whole.clone()), [""; 0]);
+    assert_eq!(refused(SgxIdentity { signer_id: None, ..whole.clone() }), ["UniqueID"]);
+    assert_eq!(refused(SgxIdentity { product_id: None, ..whole.clone() }), ["UniqueID"]);
+    assert_eq!(refused(SgxIdentity { security_version: None, ..whole }), ["UniqueID"]);
+}
+
+#[test]
+fn each_rule_for_devices_counts() {
+    let genuine = genuine("nvidia/hopper-h100", "evidence.json", 1_782_345_600);
+    let Claims::Nvidia { report, .. } = &genuine.claims else { unreachable!() };
+    let refused = |change: fn(&mut NvidiaIdentity)| {
+        let mut nvidia = NvidiaIdentity {
+            measurements: report.measurements.clone(),
+            driver_versions: vec![report.versions.driver_version.clone()],
+        };
+        change(&mut nvidia);
+        let package = Package { nvidia: Some(nvidia), ..Package::strict("p") };
+        refused(&Policy { package, infrastructures: Vec::new().into() }, &genuine)
+    };
+    assert_eq!(refused(|_| {}), [""; 0]);
+    assert_eq!(refused(|wanted| wanted.measurements.clear()), ["NVIDIA.Measurements"]);
+    assert_eq!(refused(|wanted| _ = wanted.measurements.insert(9, Hex([1; 48]))), ["NVIDIA.Measurements.9"]);
+    // One that is not there is not one of zeros.
+    assert_eq!(
+        refused(|wanted| _ = wanted.measurements.insert(99, Hex([0; 48]))),
+        ["NVIDIA.Measurements.99"]
+    );
+    assert_eq!(refused(|wanted| wanted.driver_versions = vec!["1.0".into()]), ["NVIDIA.DriverVersions"]);
 }
 
 /// Whoever names what only the other vendor's platforms have, wants the other vendor's platforms.

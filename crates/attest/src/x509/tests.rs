@@ -158,6 +158,16 @@ fn a_chain_counts_within_its_time() {
 }
 
 #[test]
+fn a_root_ends_as_well() {
+    let root = root("root");
+    let mut longer = params("leaf", IsCa::NoCa);
+    longer.not_after = date_time_ymd(2030, 1, 1);
+    let leaf = root.issue(&longer);
+    let later = verified(&[&leaf], &[&root.certificate], root.certificate.validity().end() + 1);
+    assert!(matches!(later, Err(ChainFault::Time { .. })), "{later:?}");
+}
+
+#[test]
 fn other_algorithms_are_no_signature() {
     let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     let params = params("root", ca(1));
