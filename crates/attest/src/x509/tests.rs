@@ -2,8 +2,8 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    CrlIssuingDistributionPoint, CrlScope, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
-    PKCS_ECDSA_P256_SHA256, PKCS_ED25519, RevokedCertParams, SerialNumber, date_time_ymd,
+    CrlIssuingDistributionPoint, CrlScope, CustomExtension, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 use super::{Certificate, Chain, ChainFault, LinkFault, RevocationList};
@@ -110,6 +110,26 @@ fn each_link_must_hold() {
     let below = too_deep.issue(&params("leaf", IsCa::NoCa));
     let chain = [&below, &too_deep.certificate, &above.certificate];
     assert_eq!(link(verified(&chain, &roots, NOW)), LinkFault::TooDeep);
+}
+
+#[test]
+fn what_a_certificate_says_about_itself_is_understood_or_refused() {
+    let root = root("root");
+    let mut strange = params("leaf", IsCa::NoCa);
+    let mut extension = CustomExtension::from_oid_content(&[1, 3, 9903, 99], vec![5, 0]);
+    strange.custom_extensions = vec![extension.clone()];
+    assert!(verified(&[&root.issue(&strange)], &[&root.certificate], NOW).is_ok());
+    extension.set_criticality(true);
+    strange.custom_extensions = vec![extension];
+    let found = verified(&[&root.issue(&strange)], &[&root.certificate], NOW);
+    assert_eq!(link(found), LinkFault::Critical);
+
+    let mut signer = params("signer", ca(0));
+    signer.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+    let signer = root.authority(signer);
+    let below = signer.issue(&params("leaf", IsCa::NoCa));
+    let found = verified(&[&below, &signer.certificate], &[&root.certificate], NOW);
+    assert_eq!(link(found), LinkFault::NotAnAuthority);
 }
 
 #[test]
