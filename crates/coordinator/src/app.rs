@@ -30,6 +30,7 @@ use crate::ledger::{Found, Ledger};
 use crate::listen::{Listener, bind};
 use crate::metrics::Metrics;
 use crate::observe::Observers;
+use crate::quote::Issuer;
 use crate::recovery::Ephemeral;
 use crate::sealing::Sealing;
 use crate::service::{Coordinator, Parts};
@@ -70,7 +71,7 @@ impl App {
             published,
             writer,
             attestation: attestation(&config, &*tee)?,
-            tee,
+            issuer: Issuer::new(tee),
             abilities,
             keys,
             presented,

@@ -21,6 +21,7 @@ mod recovery;
 mod scene;
 mod secrets;
 mod sign_quote;
+mod stapled;
 mod tokens;
 mod trust;
 mod updates;
