@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
+use crate::pseudo_file;
 use crate::{SealTo, Tee, TeeError};
 
 /// "No such device or address": the interface is there, and no TEE behind it.
@@ -125,8 +126,7 @@ impl Entry {
     }
 
     fn read(&self, file: &str) -> Result<Vec<u8>, TeeError> {
-        let path = self.0.join(file);
-        fs::read(&path).map_err(|why| TeeError::unreachable(&path, why))
+        pseudo_file::read(&self.0.join(file))
     }
 }
 
