@@ -35,7 +35,7 @@ mod x509;
 pub use azure::TpmQuote;
 pub use binding::Binding;
 pub use bytes::Hex;
-pub use collateral::{Collateral, Needs, Validity, needs};
+pub use collateral::{Collateral, Needs, PublicationNumber, Validity, needs};
 pub use dcap::{IntelCollateral, ParseTcbStatusError, PckAuthority, PckExtensions, TcbStatus};
 pub use describe::{Unverified, describe};
 pub use error::{EvidenceError, Failure, Malformed, RevocationListFault};
