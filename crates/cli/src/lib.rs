@@ -47,6 +47,8 @@ pub struct Surroundings {
     pub pccs_url: Option<String>,
     /// `EDG_KDS_URL`.
     pub kds_url: Option<String>,
+    /// `EDG_COLLATERAL_CA`.
+    pub collateral_ca: Option<PathBuf>,
     /// The root of the file system, below which the machine is looked at.
     pub root: PathBuf,
 }

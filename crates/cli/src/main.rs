@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         cache_home: std::env::var_os("XDG_CACHE_HOME").map(Into::into),
         pccs_url: std::env::var("EDG_PCCS_URL").ok(),
         kds_url: std::env::var("EDG_KDS_URL").ok(),
+        collateral_ca: std::env::var_os("EDG_COLLATERAL_CA").filter(|file| !file.is_empty()).map(Into::into),
         root: "/".into(),
     };
     run(std::env::args_os(), surroundings)

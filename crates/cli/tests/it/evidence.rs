@@ -49,6 +49,7 @@ fn at(time: Duration, desk: &Desk, args: &[&str]) -> bool {
         // Nobody answers there.
         pccs_url: Some("http://127.0.0.1:1".to_owned()),
         kds_url: Some("http://127.0.0.1:1".to_owned()),
+        collateral_ca: None,
         root: desk.path("machine"),
     };
     let file = |arg: &&str| match arg.contains('.') {
@@ -75,6 +76,26 @@ fn what_was_not_verified_says_so() {
     desk.write("garbage.bin", "garbage");
     desk.refused(&["evidence", "inspect", "garbage.bin"], "no known format");
     desk.refused(&["evidence", "inspect", "missing.bin"], "missing.bin");
+}
+
+#[test]
+fn files_without_an_end_are_refused_by_name_and_bound() {
+    let desk = desk();
+    std::fs::write(desk.path("large.bin"), vec![7; (1 << 20) + 1]).unwrap();
+    desk.refused(&["evidence", "inspect", "large.bin"], "large.bin: it has more than 1048576 bytes");
+    let seen = desk.done(&["doctor", "--offline", "--collateral", "/dev/zero"]);
+    assert!(seen.contains("[TROUBLE] collateral: reading /dev/zero: it has more than"), "{seen}");
+    let endless = |args: &[&str]| desk.refused(args, "/dev/zero: it has more than");
+    endless(&["evidence", "inspect", "/dev/zero"]);
+    endless(&["evidence", "inspect", "quote.bin", "--verify", "--collateral-ca", "/dev/zero"]);
+    endless(&["evidence", "inspect", "quote.bin", "--verify", "--collateral", "/dev/zero"]);
+    endless(&["evidence", "inspect", "quote.bin", "--verify", "--era-config", "/dev/zero"]);
+    endless(&["secret", "set", "a", "localhost:1", "--cert", "/dev/zero", "--key", "b"]);
+    endless(&["status", "localhost:1", "--coordinator-cert", "/dev/zero"]);
+    // Nothing else that it could be is tried in its place.
+    desk.write("empty.pem", "");
+    let empty = ["evidence", "inspect", "quote.bin", "--verify", "--collateral-ca", "empty.pem"];
+    desk.refused(&empty, "there is no certificate in it");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod output;
 mod packages;
 mod pccs;
 mod recovery;
+mod revoked;
 mod scene;
 mod secrets;
 mod sign_quote;

@@ -116,7 +116,7 @@ impl Scene {
         self.runtime.block_on(call).unwrap()
     }
 
-    fn folder(&self) -> Folder {
+    pub(crate) fn folder(&self) -> Folder {
         Folder::at(&self.lab.desk.path("tee"))
     }
 }
