@@ -156,7 +156,7 @@ impl Collateral {
 pub fn needs(evidence: &[u8]) -> Result<Needs, Failure> {
     match Evidence::parse(evidence)? {
         Evidence::Intel(quote) => intel(&quote),
-        Evidence::Snp(report) => Ok(amd(&report, None)),
+        Evidence::Snp(snp) => Ok(amd(&snp.report, snp.vek.as_deref())),
         Evidence::Azure(azure) => match &azure.hardware {
             Hardware::Snp { report, vek } => Ok(amd(report, Some(vek))),
             Hardware::Tdx(quote) => intel(quote),

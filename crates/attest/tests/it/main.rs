@@ -14,6 +14,7 @@ mod binding;
 mod collateral;
 mod differential;
 mod mutation;
+mod extended;
 mod policy;
 mod recorded;
 mod sigstruct;
