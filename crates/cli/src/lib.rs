@@ -49,6 +49,10 @@ pub struct Surroundings {
     pub kds_url: Option<String>,
     /// `EDG_COLLATERAL_CA`.
     pub collateral_ca: Option<PathBuf>,
+    /// `EDG_EMULATOR`.
+    pub emulator: Option<PathBuf>,
+    /// Whether `OE_SIMULATION` is 1.
+    pub simulation: bool,
     /// The root of the file system, below which the machine is looked at.
     pub root: PathBuf,
 }

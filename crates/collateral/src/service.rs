@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use marblerun_attest::{Collateral, Needs, Roots};
 
-use crate::cache::{Age, Cache, Found};
+use crate::cache::{Age, Cache, Found, Slot};
 use crate::fetch::Fetcher;
 use crate::flights::Flights;
 use crate::folder::Folder;
@@ -19,6 +19,9 @@ use crate::{Bundle, CollateralError, Entry, Key, Refused, Sources};
 
 /// After which time collateral is fetched anew, where nobody says otherwise.
 pub const REFRESH: Duration = Duration::from_secs(60 * 60);
+
+/// For how long after its end collateral is still renewed though nobody asks, in seconds.
+const LEFT: u64 = 24 * 60 * 60;
 
 /// Bounds, and whom to trust.
 #[derive(Debug, Clone)]
@@ -156,10 +159,12 @@ impl Service {
         Some(found.collateral)
     }
 
-    /// Starts to fetch something newer for all that is ageing.
+    /// Starts to fetch something newer for all that is ageing. What ended longer ago than a day is left until somebody asks
+    /// for it.
     pub fn renew(&self, now: SystemTime) {
         let now = seconds(now);
-        for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| now >= slot.due) {
+        let is_due = |slot: &Slot| now >= slot.due && now <= slot.validity.until.saturating_add(LEFT);
+        for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| is_due(slot)) {
             let _ = self.depart_to_renew(&key, &slot.needs, now);
         }
     }

@@ -131,6 +131,11 @@ impl Sources {
         self.amd.to_string()
     }
 
+    /// Whether whoever answers is taken for the PCCS, as Intel's file may say.
+    pub fn takes_any_pccs(&self) -> bool {
+        self.any_pccs
+    }
+
     fn with_pccs(&mut self, text: &str) -> Result<(), CollateralError> {
         let mut address = Address::parse(text)?;
         if let Some(base) = address.path.strip_suffix(SGX) {

@@ -11,7 +11,8 @@ use marblerun_attest::with_certificate;
 use zeroize::Zeroizing;
 
 use crate::ioctl::{
-    self, CERTIFICATES_BYTES, DERIVED_KEY_ANSWER_BYTES, DERIVED_KEY_REQUEST_BYTES, REPORT_ANSWER_BYTES, REPORT_REQUEST_BYTES,
+    self, CERTIFICATES_BYTES, DERIVED_KEY_ANSWER_BYTES, DERIVED_KEY_REQUEST_BYTES, REPORT_ANSWER_BYTES,
+    REPORT_REQUEST_BYTES,
 };
 use crate::sealed::{self, fields, purpose_byte, purpose_of};
 use crate::{SealTo, Tee, TeeError};
@@ -142,7 +143,9 @@ impl<D: GuestDevice> SevGuest<D> {
     fn report_in<'a>(&self, answer: &'a [u8; REPORT_ANSWER_BYTES]) -> Result<&'a [u8], TeeError> {
         self.check_status(answer)?;
         match word(answer, 4) {
-            Some(bytes) if bytes as usize == REPORT_BYTES => Ok(&answer[CONTENT_AT..CONTENT_AT + REPORT_BYTES]),
+            Some(bytes) if bytes as usize == REPORT_BYTES => {
+                Ok(&answer[CONTENT_AT..CONTENT_AT + REPORT_BYTES])
+            }
             other => Err(self.failed(format!("a report of {other:?} bytes instead of {REPORT_BYTES}"))),
         }
     }

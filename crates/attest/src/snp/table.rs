@@ -111,7 +111,9 @@ mod tests {
     #[test]
     fn what_points_outside_or_has_no_end_is_refused() {
         let ended = |first: Vec<u8>| [first, vec![0; 24]].concat();
-        for (offset, length) in [(48, 1), (49, 0), (0, 49), (u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
+        for (offset, length) in
+            [(48, 1), (49, 0), (0, 49), (u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)]
+        {
             let table = ended(entry(VCEK, offset, length));
             assert!(certificate(&table, SigningKey::Vcek).is_err(), "{offset}, {length}");
             // Whatever it is for.

@@ -12,6 +12,7 @@ use marblerun_collateral::{Bundle, Entry};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
+use crate::lab::Lab;
 
 const CASE: &str = "tdx/v4-uptodate";
 /// 2025-07-04T10:16:00Z, for which the case was recorded.
@@ -50,6 +51,8 @@ fn at(time: Duration, desk: &Desk, args: &[&str]) -> bool {
         pccs_url: Some("http://127.0.0.1:1".to_owned()),
         kds_url: Some("http://127.0.0.1:1".to_owned()),
         collateral_ca: None,
+        emulator: None,
+        simulation: false,
         root: desk.path("machine"),
     };
     let file = |arg: &&str| match arg.contains('.') {
@@ -147,4 +150,50 @@ fn the_doctor_says_what_is_there_and_what_to_change() {
         desk.done(&["doctor", "--pccs-url", "http://127.0.0.1:1", "--kds-url", "http://127.0.0.1:1"]);
     assert!(report.contains("[TROUBLE] http://127.0.0.1:1") && report.contains("carry a bundle"), "{report}");
     desk.done(&["doctor", "--offline", "--pccs-url", "nonsense"]);
+}
+
+/// What the doctor says in an environment, as JSON.
+fn doctor(desk: &Desk, environment: &[(&str, &str)], args: &[&str]) -> Vec<Value> {
+    let call = desk.call_in(environment, &[&["doctor", "--format", "json"], args].concat());
+    assert_eq!(call.code, 0, "{call:?}");
+    let report: Value = serde_json::from_str(&call.stdout).unwrap();
+    report["findings"].as_array().unwrap().clone()
+}
+
+#[track_caller]
+fn finds(findings: &[Value], state: &str, words: &str) {
+    let there = findings.iter().any(|one| one["state"] == state && one.to_string().contains(words));
+    assert!(there, "{state} {words:?}: {findings:#?}");
+}
+
+#[test]
+fn the_doctor_says_what_would_run_in_this_environment() {
+    let desk = Desk::new();
+    let offline = ["--offline"];
+    finds(&doctor(&desk, &[], &offline), "absent", "no trusted execution environment");
+    finds(&doctor(&desk, &[("OE_SIMULATION", "1")], &offline), "trouble", "NOTHING IS PROTECTED");
+    let both = [("OE_SIMULATION", "1"), ("EDG_EMULATOR", "nowhere.sock")];
+    finds(&doctor(&desk, &both, &offline), "trouble", "are both set");
+    finds(&doctor(&desk, &both[1..], &offline), "trouble", "nowhere.sock");
+}
+
+#[test]
+fn the_doctor_knows_a_software_tee_and_what_is_missing_for_it() {
+    let lab = Lab::new();
+    let (url, desk) = (lab.url(), &lab.desk);
+    let socket = desk.path("tee/default.sock").display().to_string();
+    let emulator = [("EDG_EMULATOR", &*socket)];
+    let findings = doctor(desk, &emulator, &["--offline"]);
+    finds(
+        &findings,
+        "ok",
+        "would run in the software TEE (EDG_EMULATOR, emulated-sgx), which protects nothing",
+    );
+    finds(&findings, "trouble", &format!("set EDG_PCCS_URL and EDG_KDS_URL to {url}"));
+    let named = [emulator[0], ("EDG_PCCS_URL", &url), ("EDG_KDS_URL", &url)];
+    let findings = doctor(desk, &named, &[]);
+    finds(&findings, "ok", "is asked for where it is served");
+    finds(&findings, "ok", &format!("{url} (named by EDG_KDS_URL)"));
+    finds(&findings, "ok", "answers");
+    assert!(findings.iter().all(|finding| finding["state"] != "trouble"), "{findings:#?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use marblerun_attest::{Failure, Hex, Product};
+use marblerun_attest::{Failure, Hex, Needs, Product, SigningKey};
 use marblerun_collateral::{CollateralError, REFRESH, Service};
 
 use crate::recorded::{time, with};
@@ -78,6 +78,22 @@ async fn another_chips_certificate_is_not_kept() {
 async fn a_revoked_issuer_is_refused() {
     let (server, service, _) = line(&[2]).await;
     assert!(matches!(refused(&server, &service).await, Failure::Revoked { .. }));
+}
+
+#[tokio::test]
+async fn evidence_with_its_certificate_needs_its_line_alone() {
+    let (server, service, vendor) = line(&[]).await;
+    vendor.serve_vlek_line(&server);
+    for signing_key in [SigningKey::Vcek, SigningKey::Vlek] {
+        let mut needs = chip(Some(Product::Milan), CHIP);
+        if let Needs::Amd { signing_key: key, has_certificate, .. } = &mut needs {
+            (*key, *has_certificate) = (signing_key, true);
+        }
+        let found = service.collateral(&needs, time(NOW)).await.unwrap();
+        let amd = found.amd.as_ref().unwrap();
+        assert!(amd.vek.is_empty() && amd.crl.is_some());
+    }
+    assert_eq!((server.asked("/vcek/"), server.asked("/vlek/"), server.asked("blSPL")), (2, 2, 0));
 }
 
 /// When what was fetched at `NOW` is renewed.

@@ -110,6 +110,21 @@ async fn what_is_ageing_is_renewed_without_anybody_asking() {
 }
 
 #[tokio::test]
+async fn what_ended_long_ago_is_left_until_somebody_asks() {
+    let (server, case, other) = (Server::start().await, Case::load(OTHER), Case::load(ONE));
+    case.serve(&server);
+    let service = service(&server);
+    service.collateral(&case.needs, case.at).await.unwrap();
+    let much_later = case.at + days(100);
+    service.renew(much_later);
+    // Time for a question: another one that comes after it.
+    service.collateral(&other.needs, much_later).await.unwrap_err();
+    assert_eq!(server.asked(TCB), 1);
+    service.collateral(&case.needs, much_later).await.unwrap_err();
+    assert_eq!(server.asked(TCB), 2);
+}
+
+#[tokio::test]
 async fn what_nobody_renewed_in_time_is_given_only_if_nothing_newer_comes_soon() {
     let (server, case, later) = (Server::start().await, Case::load(OTHER), Case::load(LATER));
     case.serve(&server);

@@ -42,6 +42,13 @@ impl AmdVendor {
         server.answer("/vcek/v1/Milan/crl", Answer::ok(self.crl(number, revoked)));
     }
 
+    /// Serves chain and revocation list of Milan's VLEKs; the issuer is the same here.
+    pub(crate) fn serve_vlek_line(&self, server: &Server) {
+        let chain = self.issuer_certificate().pem() + &self.root_certificate().pem();
+        server.answer("/vlek/v1/Milan/cert_chain", Answer::ok(chain));
+        server.answer("/vlek/v1/Milan/crl", Answer::ok(self.crl(1, &[])));
+    }
+
     /// Serves an issuer with this serial number, and the list that revokes it.
     pub(crate) fn serve_other_issuer(&self, server: &Server, serial: u64) {
         let (other, key) = authority("SEV-Milan", serial);

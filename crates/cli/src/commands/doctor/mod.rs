@@ -3,12 +3,14 @@
 
 mod collateral;
 mod machine;
+mod program;
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Format;
+use crate::collateral::chosen;
 use crate::trust::Context;
 use crate::{Failure, console};
 
@@ -49,7 +51,9 @@ enum State {
 
 impl Doctor {
     pub(crate) async fn execute(self, context: &Context) -> Result<(), Failure> {
-        let mut findings = machine::look(&context.surroundings.root);
+        let pccs = chosen(context).ok().map(|chosen| chosen.sources.pccs());
+        let mut findings = program::look(context, pccs.as_deref());
+        findings.extend(machine::look(&context.surroundings.root));
         findings.extend(collateral::look(context, self.offline).await);
         match self.format {
             Format::Json => console::print(&format!("{:#}", json!({ "findings": findings }))),
