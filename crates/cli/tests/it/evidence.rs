@@ -148,7 +148,10 @@ fn the_doctor_says_what_is_there_and_what_to_change() {
     );
     let report =
         desk.done(&["doctor", "--pccs-url", "http://127.0.0.1:1", "--kds-url", "http://127.0.0.1:1"]);
-    assert!(report.contains("[TROUBLE] http://127.0.0.1:1") && report.contains("carry a bundle"), "{report}");
+    assert!(
+        report.contains("[TROUBLE] AMD's service at http://127.0.0.1:1") && report.contains("carry a bundle"),
+        "{report}"
+    );
     desk.done(&["doctor", "--offline", "--pccs-url", "nonsense"]);
 }
 

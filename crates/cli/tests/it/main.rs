@@ -17,6 +17,7 @@ mod neighbours;
 mod output;
 mod packages;
 mod pccs;
+mod private;
 mod recovery;
 mod revoked;
 mod scene;

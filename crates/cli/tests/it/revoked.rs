@@ -2,7 +2,6 @@
 //! how long, by the Coordinator's own clock. libfaketime sets it while the process runs.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use marblerun_testkit::program::Coordinator;
 
@@ -56,19 +55,14 @@ impl Days {
         folder.set(&settings).unwrap();
     }
 
-    #[track_caller]
-    fn until_logged(&self, words: &str) {
-        let begin = Instant::now();
-        while !self.scene.coordinator.log().contains(words) {
-            assert!(begin.elapsed() < SOON, "no {words:?}: {}", self.scene.coordinator.log());
-            std::thread::yield_now();
-        }
+    fn until_logged(&mut self, words: &str) {
+        self.scene.coordinator.process().unwrap().wait_for_log(words, SOON).unwrap();
     }
 }
 
 #[test]
 fn a_revocation_counts_after_the_renewal_and_without_a_restart() {
-    let Some(days) = Days::new("1h") else { return };
+    let Some(mut days) = Days::new("1h") else { return };
     days.activate().unwrap();
     let asked = days.scene.pccs.asked(QUESTION);
     days.revoke();
@@ -85,7 +79,7 @@ fn a_revocation_counts_after_the_renewal_and_without_a_restart() {
 
 #[test]
 fn collateral_is_renewed_though_nobody_comes() {
-    let Some(days) = Days::new("1m") else { return };
+    let Some(mut days) = Days::new("1m") else { return };
     days.activate().unwrap();
     days.revoke();
     days.later("+2m");
@@ -96,7 +90,7 @@ fn collateral_is_renewed_though_nobody_comes() {
 
 #[test]
 fn a_service_that_went_away_is_said_and_counts_until_the_end() {
-    let Some(days) = Days::new("1h") else { return };
+    let Some(mut days) = Days::new("1h") else { return };
     days.activate().unwrap();
     days.scene.pccs.turn(Gate::Away);
     days.revoke();

@@ -34,10 +34,12 @@ pub(super) async fn look(context: &Context, offline: bool) -> Vec<Finding> {
 
 fn named(chosen: &Chosen, context: &Context) -> Vec<Finding> {
     let (global, surroundings) = (&context.global, &context.surroundings);
-    let kds_by = match (&global.kds_url, &surroundings.kds_url) {
-        (Some(_), _) => "named by --kds-url",
-        (None, Some(_)) => "named by EDG_KDS_URL",
-        (None, None) => "nobody names another, neither --kds-url nor EDG_KDS_URL",
+    // As the collateral room sees it: blank says nothing.
+    let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let kds_by = match (said(&global.kds_url), said(&surroundings.kds_url)) {
+        (true, _) => "named by --kds-url",
+        (false, true) => "named by EDG_KDS_URL",
+        (false, false) => "nobody names another, neither --kds-url nor EDG_KDS_URL",
     };
     let kds = format!("{} ({kds_by})", chosen.sources.kds());
     let mut findings = vec![intel(chosen), Finding::new("address of AMD's service (KDS)", State::Ok, kds)];
@@ -62,16 +64,19 @@ fn intel(chosen: &Chosen) -> Finding {
 }
 
 async fn answers(service: &Service) -> Vec<Finding> {
-    let finding = |(address, answer): (String, Result<(), _>)| {
-        match answer {
-        Ok(()) => Finding::new(address, State::Ok, "answers"),
-        Err(error @ CollateralError::Certificate { .. }) => trouble(&address, &Failure::from(error))
+    let [pccs, kds] = service.reach().await;
+    vec![answer("Intel's", pccs), answer("AMD's", kds)]
+}
+
+fn answer(whose: &str, (address, answer): (String, Result<(), CollateralError>)) -> Finding {
+    let what = format!("{whose} service at {address}");
+    match answer {
+        Ok(()) => Finding::new(what, State::Ok, "answers"),
+        Err(error @ CollateralError::Certificate { .. }) => trouble(&what, &Failure::from(error))
             .change("name the authority of its certificate in EDG_COLLATERAL_CA (--collateral-ca)"),
-        Err(error) => trouble(&address, &Failure::from(error))
+        Err(error) => trouble(&what, &Failure::from(error))
             .change("name a service that can be reached from here, or carry a bundle (collateral export, --collateral)"),
     }
-    };
-    service.reach().await.into_iter().map(finding).collect()
 }
 
 fn kept(service: &Service, refused: &[Refused], context: &Context) -> Vec<Finding> {
