@@ -7,8 +7,8 @@ use marblerun_api::client::{ChainError, ClientError};
 use marblerun_attest::era::EraError;
 use marblerun_attest::log::LogError;
 use marblerun_collateral::CollateralError;
-use marblerun_tee::TeeError;
-use marblerun_tee::emulated::EmulatorError;
+#[cfg(unix)]
+use marblerun_tee::{TeeError, emulated::EmulatorError};
 
 use crate::document::DocumentError;
 use crate::enclave::EnclaveError;
@@ -100,9 +100,11 @@ pub enum Failure {
         reason: EnclaveError,
     },
     /// The software TEE.
+    #[cfg(unix)]
     #[error("emulator: {0}")]
     Emulator(#[from] EmulatorError),
     /// The TEE that this program runs in.
+    #[cfg(unix)]
     #[error(transparent)]
     Tee(#[from] TeeError),
     /// An argument that cannot be meant.

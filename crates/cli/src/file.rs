@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -44,7 +43,7 @@ impl PendingFile {
             hidden.push(&name);
             hidden.push(format!(".{}-{attempt}.tmp", std::process::id()));
             let temporary = target.with_file_name(hidden);
-            match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary) {
+            match private().write(true).create_new(true).open(&temporary) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 opened => return Ok(Self { file: opened?, temporary: Some(temporary), target }),
             }
@@ -92,12 +91,22 @@ pub fn write(target: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// What the system says, above all if the file exists. No part of the content is left behind then.
 pub fn write_new(target: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
+    let mut file = private().write(true).create_new(true).open(target)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
     if written.is_err() {
         let _ = fs::remove_file(target);
     }
     written
+}
+
+/// Options that make a file which its owner alone can read. On Windows that is what a profile's folders give to what is made
+/// in them.
+fn private() -> OpenOptions {
+    #[allow(unused_mut, reason = "there is a mode on Unix only")]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// The content of a small file that may hold a secret; `what` it is stands in the error.

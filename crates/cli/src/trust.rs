@@ -5,7 +5,6 @@
 //! `--insecure` skips the evidence of the first and the certificate of the second, and says so.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -13,7 +12,7 @@ use marblerun_api::client::{Address, CertificateChain, CertificateDer, Client, I
 use marblerun_api::rest::v2;
 use marblerun_attest::era::{Expectation, Tolerance};
 use marblerun_attest::policy::Mismatch;
-use marblerun_attest::{Appraisal, Binding, Collateral, EvidenceError, Memory, TcbStatus, needs};
+use marblerun_attest::{Appraisal, Binding, EvidenceError, Memory, TcbStatus};
 use marblerun_collateral::Service;
 
 use crate::args::Global;
@@ -41,11 +40,12 @@ pub(crate) async fn verified(address: &str, context: &Context) -> Result<Coordin
     let judge = Judge::of(context)?;
     let nonce = context.global.nonce.as_deref().unwrap_or_default().as_bytes();
     // Whoever answers this one question may be anyone: the answer is evidence, and is judged as such.
-    let quote = Client::new(address.clone(), Trust::Anyone, None)?.quote(nonce).await?;
+    let stranger = Client::new(address.clone(), Trust::Anyone, None)?;
+    let quote = stranger.quote(nonce).await?;
     save_quote(&quote, context)?;
     let chain = CertificateChain::from_pem(&quote.cert)?;
     let binding = binding(&chain, nonce);
-    let verified = judge.judge(&quote, &binding, &address, context.surroundings.now).await?;
+    let verified = judge.judge(&quote, &binding, (&address, &stranger), context.surroundings.now).await?;
     let client = Client::new(address, Trust::Pinned(vec![chain.root().clone()]), None)?;
     Ok(Coordinator { client, chain, verified })
 }
@@ -156,7 +156,7 @@ impl Judge {
         &self,
         quote: &v2::Quote,
         binding: &Binding,
-        address: &Address,
+        (address, stranger): (&Address, &Client),
         now: SystemTime,
     ) -> Result<bool, Failure> {
         let Self::Identity { expected, collateral } = self else { return Ok(false) };
@@ -166,19 +166,13 @@ impl Judge {
                 "it sent no evidence, as in simulation mode; for a test use --insecure".into(),
             ));
         };
-        let collateral = published(&evidence.0, collateral, now).await.map_err(unverified)?;
+        let collateral =
+            collateral::published(&evidence.0, collateral, stranger, now).await.map_err(unverified)?;
         let (roots, memory) = (&expected.roots, &Memory::default());
         let appraisal = Appraisal { roots, collateral: &collateral, memory, now };
         let verified = appraisal.verify(&evidence.0, binding, &expected.policy);
         verified.map(|_| true).map_err(|error| unverified(explain(&error)))
     }
-}
-
-/// What vendors publish about the platform that evidence names. A Coordinator may send it along one day; until then it
-/// is ours to have.
-async fn published(evidence: &[u8], service: &Service, now: SystemTime) -> Result<Arc<Collateral>, String> {
-    let needs = needs(evidence).map_err(|failure| failure.to_string())?;
-    service.latest(&needs, now).await.map_err(|error| error.to_string())
 }
 
 /// Evidence covers SHA-256 over the root certificate and the nonce.
@@ -225,6 +219,7 @@ mod tests {
 
     use marblerun_api::rest::Base64;
     use marblerun_attest::era::EraConfig;
+    use marblerun_attest::{Collateral, needs};
     use marblerun_collateral::{Bundle, Entry, Options, Sources};
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
@@ -273,7 +268,8 @@ mod tests {
             let evidence = evidence.map(|bytes| Base64(bytes.to_vec()));
             let quote = v2::Quote { cert: String::new(), quote: evidence };
             let address = Address::parse("localhost").unwrap();
-            let judged = judge.judge(&quote, binding, &address, UNIX_EPOCH + NOW).await;
+            let nobody = Client::new(address.clone(), Trust::Anyone, None).unwrap();
+            let judged = judge.judge(&quote, binding, (&address, &nobody), UNIX_EPOCH + NOW).await;
             judged.map_err(|error| error.to_string())
         }
 
@@ -318,7 +314,9 @@ mod tests {
         }
         let quote = v2::Quote { cert: String::new(), quote: None };
         let address = Address::parse("localhost").unwrap();
-        let judged = Judge::Insecure.judge(&quote, &recorded.binding(), &address, UNIX_EPOCH).await;
+        let nobody = Client::new(address.clone(), Trust::Anyone, None).unwrap();
+        let asked = (&address, &nobody);
+        let judged = Judge::Insecure.judge(&quote, &recorded.binding(), asked, UNIX_EPOCH).await;
         assert!(matches!(judged, Ok(false)));
     }
 

@@ -31,6 +31,7 @@ use crate::ledger::{Found, Ledger};
 use crate::listen::{Listener, bind};
 use crate::metrics::Metrics;
 use crate::observe::Observers;
+use crate::quote::Issuer;
 use crate::recovery::Ephemeral;
 use crate::renewal::Renewal;
 use crate::sealing::Sealing;
@@ -76,7 +77,7 @@ impl App {
             published,
             writer,
             attestation: attestation(&config, &*tee)?,
-            tee,
+            issuer: Issuer::new(tee),
             abilities,
             keys,
             presented,

@@ -5,12 +5,9 @@
 //! marble knows who is at the other end of this very connection. What the vendor publishes about our platform goes with
 //! it, since a marble often reaches nobody but us.
 
-use std::sync::Arc;
-
 use marblerun_attest::{Binding, Collateral};
 use marblerun_core::keys::KeySource;
 use marblerun_core::{Deployment, Refusal};
-use tokio::sync::Semaphore;
 
 use crate::challenge::Challenges;
 use crate::failure::Failure;
@@ -19,13 +16,9 @@ use crate::service::Coordinator;
 /// Longer nonces add nothing.
 const MAX_NONCE: usize = 64;
 
-/// Evidence that is made at once: strangers may ask for it, and a TEE takes its time.
-const QUOTES_AT_ONCE: usize = 2;
-
 /// What invitations are made with.
 pub struct Invitations {
     pub(crate) challenges: Challenges,
-    quotes: Semaphore,
 }
 
 /// A challenge, and evidence for the Coordinator.
@@ -53,7 +46,7 @@ impl Invitations {
     /// # Errors
     /// If there is no randomness.
     pub fn new(keys: &dyn KeySource) -> anyhow::Result<Self> {
-        Ok(Self { challenges: Challenges::new(keys)?, quotes: Semaphore::new(QUOTES_AT_ONCE) })
+        Ok(Self { challenges: Challenges::new(keys)? })
     }
 }
 
@@ -80,16 +73,8 @@ impl Coordinator {
     async fn introduce(&self, deployment: &Deployment, nonce: &[u8]) -> Result<Introduction, Failure> {
         let (root, marble_root) = (deployment.pki.root.clone(), deployment.pki.marble_root.clone());
         let binding = Binding::coordinator_for_marble(&root, &marble_root, nonce);
-        let quote = self.evidence_for(binding).await?.unwrap_or_default();
+        let quote = self.issuer().evidence(binding.report_data()).await?.unwrap_or_default();
         let collateral = self.attestation().about(&quote, self.now()).await;
         Ok(Introduction { quote, root, marble_root, collateral })
-    }
-
-    async fn evidence_for(&self, binding: Binding) -> Result<Option<Vec<u8>>, Failure> {
-        let _permit = self.invitations().quotes.acquire().await.map_err(|_| Failure::panicked())?;
-        let tee = Arc::clone(self.tee());
-        let issuing = tokio::task::spawn_blocking(move || tee.evidence(&binding.report_data()));
-        let issued = issuing.await.map_err(|_| Failure::panicked())?;
-        issued.map_err(|error| Failure::Internal(error.to_string()))
     }
 }

@@ -11,7 +11,6 @@ use marblerun_core::{
     Abilities, ActiveMarble, Command, Deployment, Phase, Prepared, Refusal, State, User, milliseconds,
     prepare, upload_secrets,
 };
-use marblerun_tee::Tee;
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use crate::admissions::Admissions;
@@ -21,6 +20,7 @@ use crate::failure::Failure;
 use crate::invitation::Invitations;
 use crate::key_pool::PooledKeys;
 use crate::metrics::{Metrics, UNKNOWN_TYPE};
+use crate::quote::Issuer;
 use crate::recovery::Ephemeral;
 use crate::slow::{is_slow, kinds_to_keep_ready};
 use crate::tls::{PeerCertificate, Presented};
@@ -44,7 +44,7 @@ pub struct Parts {
     /// Judges evidence.
     pub attestation: Attestation,
     /// Issues our own evidence.
-    pub tee: Arc<dyn Tee>,
+    pub issuer: Issuer,
     /// What manifests can ask for.
     pub abilities: Arc<Abilities>,
     /// Makes keys.
@@ -95,8 +95,8 @@ impl Coordinator {
     }
 
     /// Issues our own evidence.
-    pub(crate) fn tee(&self) -> &Arc<dyn Tee> {
-        &self.0.tee
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.0.issuer
     }
 
     /// What manifests can ask for.
@@ -147,7 +147,7 @@ impl Coordinator {
     /// The phase, and the sentence that clients show.
     pub fn status(&self) -> (Phase, String) {
         let phase = self.state().phase();
-        let remark = match self.0.tee.origin() {
+        let remark = match self.0.issuer.origin() {
             "simulation" => " WARNING: the Coordinator runs in simulation mode; nothing is protected.",
             software if software.starts_with("emulated-") => {
                 " WARNING: the Coordinator runs in a software TEE; nothing is protected."

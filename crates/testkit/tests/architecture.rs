@@ -93,6 +93,22 @@ fn the_drivers_of_tees_are_the_only_exception() {
     assert_eq!(allowed, [Path::new("crates/tee/src/ioctl.rs")]);
 }
 
+/// A build for Windows is nothing that a test can make; that the code says which of it is for Unix alone, is.
+#[test]
+fn the_command_line_works_on_any_system() {
+    const EVERYWHERE: [&str; 5] = ["api", "attest", "cli", "collateral", "manifest"];
+    const UNIX: [&str; 4] = ["os::unix", "UnixStream", "signal::unix", "marblerun_tee"];
+    let files = EVERYWHERE.iter().flat_map(|room| rust_files(&root().join("crates").join(room).join("src")));
+    for file in files.filter(|file| !file.to_string_lossy().contains("cli/src/commands/emulator/")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let product = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let lines: Vec<_> = product.lines().collect();
+        for pair in lines.windows(2).filter(|pair| UNIX.iter().any(|name| pair[1].contains(name))) {
+            assert!(pair[0].contains("#[cfg(unix)]"), "{}: {}", file.display(), pair[1]);
+        }
+    }
+}
+
 #[test]
 fn one_crypto_stack() {
     // Cargo.lock also lists optional crates that nothing enables; the tree shows what is built.

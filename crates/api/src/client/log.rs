@@ -1,9 +1,22 @@
-//! What the client asks about the log and the audit: version 3 alone knows them. Nothing here is verified.
+//! What the client asks that version 3 alone knows: about the log, the audit, the Coordinator's platform. Nothing here is
+//! verified.
+
+use serde_json::{Map, Value};
 
 use super::{Client, ClientError, Request};
 use crate::rest::v3;
 
 impl Client {
+    /// What vendors publish about the Coordinator's platform, as the Coordinator has it: to be verified like anything that
+    /// comes from a stranger. `None` if it has none, or does not know version 3.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub async fn stapled_collateral(&self) -> Result<Option<Map<String, Value>>, ClientError> {
+        let quote: Option<v3::Quote> = self.get("/api/v3/quote").await?;
+        Ok(quote.and_then(|quote| quote.collateral))
+    }
+
     /// The log as it is: a signed note.
     ///
     /// # Errors

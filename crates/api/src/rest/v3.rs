@@ -1,6 +1,7 @@
 //! Version 3 of the API: the log, evidence that covers it, and the audit. `docs/v3.md` says what they mean.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::Base64;
 
@@ -18,6 +19,9 @@ pub struct Quote {
     pub log_key: Option<String>,
     /// The checkpoint that the evidence covers; null before a manifest is set.
     pub checkpoint: Option<String>,
+    /// What vendors publish about the Coordinator's platform, as in a bundle of collateral: for verifiers without a network.
+    /// Null in simulation, or while the Coordinator has none itself.
+    pub collateral: Option<Map<String, Value>>,
 }
 
 /// `GET /api/v3/log/checkpoint`.

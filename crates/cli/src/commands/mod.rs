@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod collateral;
 pub mod completion;
 pub mod doctor;
+#[cfg(unix)]
 pub mod emulator;
 pub mod evidence;
 pub mod log;
@@ -72,6 +73,7 @@ pub enum Command {
     /// Carry what vendors publish about platforms to places without a network
     Collateral(collateral::Collateral),
     /// Run and change a software TEE: the whole path of attestation on any machine, without protection
+    #[cfg(unix)]
     Emulator(emulator::Emulator),
     /// Print the version of this program, and of the Coordinator if a cluster has one
     #[command(after_help = "Example:
@@ -104,6 +106,7 @@ pub(crate) async fn execute(cli: Cli, surroundings: Surroundings) -> Result<(), 
         Some(Command::Evidence(command)) => command.execute(&context).await,
         Some(Command::Doctor(command)) => command.execute(&context).await,
         Some(Command::Collateral(command)) => command.execute(&context).await,
+        #[cfg(unix)]
         Some(Command::Emulator(command)) => command.execute(&context).await,
         Some(Command::Version) => version::execute(),
         Some(Command::Completion(command)) => command.execute(),

@@ -23,6 +23,7 @@ mod revoked;
 mod scene;
 mod secrets;
 mod sign_quote;
+mod stapled;
 mod tokens;
 mod trust;
 mod updates;

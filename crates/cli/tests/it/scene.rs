@@ -21,6 +21,8 @@ pub(crate) struct Scene {
     /// How its Coordinator is started.
     pub(crate) options: Options,
     pub(crate) coordinator: Coordinator,
+    /// What it is, as an era-config names it.
+    pub(crate) package: Value,
     pub(crate) pccs: Pccs,
     pub(crate) runtime: Runtime,
     pub(crate) marble: Marble,
@@ -52,11 +54,11 @@ impl Scene {
         let lab = Lab::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let pccs = runtime.block_on(Pccs::start(lab.url().trim_start_matches("http://")));
-        let (options, _) = lab.options(&pccs.url());
+        let (options, package) = lab.options(&pccs.url());
         let options = Options { seal_dir: Some(lab.desk.path("seal")), ..options };
         let coordinator = Coordinator::start(options.clone()).unwrap();
         let root = lab.desk.done(&["emulator", "root", "tee", "--infrastructure"]);
-        let scene = Self { lab, options, coordinator, pccs, runtime, marble: Marble::new() };
+        let scene = Self { lab, options, coordinator, package, pccs, runtime, marble: Marble::new() };
         let answer = scene.post("/manifest", &of(serde_json::from_str(&root).unwrap()));
         assert_eq!(answer.status, 200, "{answer:?}");
         scene

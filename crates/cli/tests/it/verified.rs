@@ -135,3 +135,20 @@ fn without_a_network_a_bundle_does() {
     scene.done(&["manifest", "set", "manifest.json"], &["--collateral", "bundle.json"]);
     assert!(scene.coordinator.client_addr.ip().is_loopback());
 }
+
+/// Once a manifest names the root of its platform, the Coordinator has collateral itself and sends it with its quote.
+#[test]
+fn without_a_network_the_coordinator_sends_what_its_vendor_publishes() {
+    let mut scene = Scene::new();
+    let mut manifest: Value = serde_json::from_str(&scene.lab.desk.read("manifest.json")).unwrap();
+    manifest["Infrastructures"] = scene.era["Infrastructures"].clone();
+    scene.lab.desk.write("manifest.json", &manifest.to_string());
+    scene.done(&["manifest", "set", "manifest.json"], &[]);
+    scene.url = "http://127.0.0.1:1".to_owned();
+    let verify = scene.args(&["manifest", "verify", "manifest.json"], &[]);
+    let call = scene.lab.desk.call(&verify);
+    assert!(call.code == 0 && call.stderr.contains("sent collateral that is still valid"), "{call:?}");
+    // It is the platform's, and says the same of it to everybody.
+    scene.expect(|era| era["Infrastructures"] = json!({}));
+    scene.lab.desk.refused(&verify, "and the Coordinator sent collateral that does not count");
+}

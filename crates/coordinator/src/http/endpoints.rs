@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use http::{Request, StatusCode};
 use marblerun_api::rest::{Base64, v1, v2, v3};
+use marblerun_attest::Collateral;
 use marblerun_core::{Deployment, Prepared, Refusal, State, User};
 use marblerun_manifest::{FeatureGate, Finding, MAX_MANIFEST_BYTES};
 
@@ -38,9 +39,9 @@ pub(super) async fn answer(
         Endpoint::Status => status(coordinator, route.version),
         Endpoint::Manifest => manifest(&state, route.version),
         Endpoint::SetManifest => set_manifest(coordinator, &state, route.version, request).await,
-        Endpoint::Quote => quote(coordinator, route.version, request.uri().query()),
+        Endpoint::Quote => quote(coordinator, route.version, request.uri().query()).await,
         Endpoint::UpdateLog => update_log(&state, route.version),
-        Endpoint::QuoteOfLog => quote_of_log(coordinator, request.uri().query()),
+        Endpoint::QuoteOfLog => quote_of_log(coordinator, request.uri().query()).await,
         Endpoint::Log(endpoint) => {
             let deployment = state.deployment().ok_or_else(|| not_serving(&state))?;
             log::answer(deployment, endpoint, request.uri().query())
@@ -160,12 +161,12 @@ pub(super) fn accepted_with(warnings: &[Finding]) -> Option<String> {
     (!lines.is_empty()).then(|| format!("manifest accepted with warnings: {}", lines.join("; ")))
 }
 
-fn quote(coordinator: &Coordinator, version: Version, query: Option<&str>) -> Answer {
+async fn quote(coordinator: &Coordinator, version: Version, query: Option<&str>) -> Answer {
     let nonce = match version {
         Version::V1 => Vec::new(),
         Version::V2 => nonce(query.unwrap_or_default())?,
     };
-    let quote = coordinator.quote(&nonce)?;
+    let quote = coordinator.quote(&nonce).await?;
     let (cert, quote) = (quote.certificates, quote.evidence.map(Base64));
     match version {
         Version::V1 => Success::new(v1::Quote { cert, quote }),
@@ -174,16 +175,25 @@ fn quote(coordinator: &Coordinator, version: Version, query: Option<&str>) -> An
 }
 
 /// As [`quote`]; the evidence covers the log key and the checkpoint, too.
-fn quote_of_log(coordinator: &Coordinator, query: Option<&str>) -> Answer {
+async fn quote_of_log(coordinator: &Coordinator, query: Option<&str>) -> Answer {
     let nonce = nonce(query.unwrap_or_default())?;
-    let quote = coordinator.quote_of_log(&nonce)?;
+    let quote = coordinator.quote_of_log(&nonce).await?;
     let (log_key, checkpoint) = quote.log.unzip();
     Success::new(v3::Quote {
         cert: quote.certificates,
         quote: quote.evidence.map(Base64),
         log_key,
         checkpoint,
+        collateral: quote.collateral.and_then(|collateral| object(&collateral)),
     })
+}
+
+/// In the form of a bundle's entries.
+fn object(collateral: &Collateral) -> Option<serde_json::Map<String, serde_json::Value>> {
+    match serde_json::to_value(collateral) {
+        Ok(serde_json::Value::Object(fields)) => Some(fields),
+        _ => None,
+    }
 }
 
 fn nonce(query: &str) -> Result<Vec<u8>, Refused> {

@@ -208,7 +208,7 @@ fn about(endpoint: Endpoint, version: Version, g: &mut SchemaGenerator) -> About
         Endpoint::UpdateLog => get::<v2::UpdateLog>(g, "Update log"),
         Endpoint::PendingUpdate => get::<rest::PendingUpdate>(g, "Update that waits for acknowledgements"),
         Endpoint::SignQuote => {
-            get::<v2::SignedQuote>(g, "Verify and sign a quote; not built yet").taking::<v2::SignQuote>(g)
+            get::<v2::SignedQuote>(g, "Verify a quote and sign the verdict").taking::<v2::SignQuote>(g)
         }
         Endpoint::Log(endpoint) => about_log(endpoint, g),
         Endpoint::User(endpoint) => about_user(endpoint, version, g),

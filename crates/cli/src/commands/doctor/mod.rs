@@ -3,6 +3,7 @@
 
 mod collateral;
 mod machine;
+#[cfg(unix)]
 mod program;
 
 use clap::Args;
@@ -10,7 +11,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::args::Format;
-use crate::collateral::chosen;
 use crate::trust::Context;
 use crate::{Failure, console};
 
@@ -51,8 +51,7 @@ enum State {
 
 impl Doctor {
     pub(crate) async fn execute(self, context: &Context) -> Result<(), Failure> {
-        let pccs = chosen(context).ok().map(|chosen| chosen.sources.pccs());
-        let mut findings = program::look(context, pccs.as_deref());
+        let mut findings = here(context);
         findings.extend(machine::look(&context.surroundings.root));
         findings.extend(collateral::look(context, self.offline).await);
         match self.format {
@@ -62,6 +61,19 @@ impl Doctor {
             }
         }
     }
+}
+
+/// What programs would run in here.
+#[cfg(unix)]
+fn here(context: &Context) -> Vec<Finding> {
+    let pccs = crate::collateral::chosen(context).ok().map(|chosen| chosen.sources.pccs());
+    program::look(context, pccs.as_deref())
+}
+
+/// Neither Coordinator nor marbles run on other systems.
+#[cfg(not(unix))]
+fn here(_: &Context) -> Vec<Finding> {
+    Vec::new()
 }
 
 impl Finding {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+#[cfg(unix)]
 use marblerun_tee::{Machine, Tee, TeeError, Uname, Wish, detect_on};
 
 use super::{Finding, State};
