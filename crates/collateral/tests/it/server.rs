@@ -75,10 +75,11 @@ impl Server {
                     match tls {
                         None => serve(stream, serving).await,
                         // Whoever hangs up in the handshake is nobody's concern here.
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, serving).await,
-                            Err(_) => {}
-                        },
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, serving).await;
+                            }
+                        }
                     }
                 });
             }
