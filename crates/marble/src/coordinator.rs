@@ -5,6 +5,8 @@
 //! this very connection showed, and a nonce of ours. So who holds the other end of the connection is who made the
 //! evidence, and everything that arrives on it is his word; what arrives is held against the same certificates once more.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -22,6 +24,8 @@ use crate::tls::{CERTIFICATE_CHAIN, ROOT_CA};
 
 /// Far above what vendors publish about one platform.
 const MAX_COLLATERAL: usize = 1 << 20;
+/// Longer era-configs are not read, in bytes.
+const LONGEST: u64 = 1 << 20;
 
 /// What evidence of the Coordinator must show.
 pub(crate) struct Expected {
@@ -40,7 +44,7 @@ impl Expected {
     /// From an era-config. Collateral and certificates must be valid at `now`.
     pub(crate) fn read(file: &Path, now: SystemTime) -> Result<Self, CoordinatorError> {
         let bad = |why: String| CoordinatorError::Era { file: file.to_owned(), why };
-        let text = std::fs::read(file).map_err(|error| bad(error.to_string()))?;
+        let text = read(file).map_err(|error| bad(error.to_string()))?;
         let era = EraConfig::from_json(&text).map_err(|error| bad(error.to_string()))?;
         let expectation = era.expectation(&Tolerance::default()).map_err(|error| bad(error.to_string()))?;
         Ok(Self { expectation, now })
@@ -190,6 +194,17 @@ impl CoordinatorError {
     }
 }
 
+/// The host may have put something without an end in its place.
+fn read(file: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(file)?.take(LONGEST + 1).read_to_end(&mut text)?;
+    if text.len() as u64 <= LONGEST {
+        return Ok(text);
+    }
+    let why = format!("it has more than {LONGEST} bytes, more than an era-config may have");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, why))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -199,6 +214,12 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
+
+    #[test]
+    fn an_era_config_without_an_end_is_refused() {
+        let error = Expected::read(Path::new("/dev/zero"), SystemTime::UNIX_EPOCH).err().unwrap().to_string();
+        assert!(error.contains("/dev/zero") && error.contains("1048576 bytes"), "{error}");
+    }
 
     /// A Coordinator's certificates: root, intermediate, and marble root with the intermediate's key; PEM.
     struct Pki {

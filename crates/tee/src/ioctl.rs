@@ -22,6 +22,8 @@ pub(crate) const REPORT_REQUEST_BYTES: usize = 96;
 pub(crate) const REPORT_ANSWER_BYTES: usize = 4000;
 pub(crate) const DERIVED_KEY_REQUEST_BYTES: usize = 32;
 pub(crate) const DERIVED_KEY_ANSWER_BYTES: usize = 64;
+/// Size of the table of certificates that the host may give: whole pages, and no more than the driver takes.
+pub(crate) const CERTIFICATES_BYTES: usize = 16 * 1024;
 
 /// How many bytes a quote has at most: Occlum's `SGXIOC_GET_DCAP_QUOTE_SIZE`.
 pub(crate) fn sgx_quote_bytes(device: &File) -> io::Result<u32> {
@@ -109,10 +111,18 @@ struct GuestRequest {
 }
 
 impl GuestRequest {
-    fn new<const N: usize, const M: usize>(request: &[u8; N], answer: &mut [u8; M]) -> Self {
-        let (request, answer) = (request.as_ptr() as u64, answer.as_mut_ptr() as u64);
+    fn new<T, const M: usize>(request: *const T, answer: &mut [u8; M]) -> Self {
+        let (request, answer) = (request as u64, answer.as_mut_ptr() as u64);
         Self { message_version: 1, request, answer, firmware_error: 0 }
     }
+}
+
+/// `struct snp_ext_report_req`.
+#[repr(C)]
+struct ExtendedRequest {
+    report: [u8; REPORT_REQUEST_BYTES],
+    certificates: u64,
+    certificates_bytes: u32,
 }
 
 /// An attestation report: `SNP_GET_REPORT`.
@@ -122,10 +132,30 @@ pub(crate) fn snp_report(
     answer: &mut [u8; REPORT_ANSWER_BYTES],
 ) -> io::Result<()> {
     const REPORT: Opcode = opcode::read_write::<GuestRequest>(b'S', 0);
-    let mut argument = GuestRequest::new(request, answer);
+    let mut argument = GuestRequest::new(request.as_ptr(), answer);
     // SAFETY: the driver reads `struct snp_report_req` (96 bytes) and writes `struct snp_report_resp` (4000 bytes). Both
     // outlive the call, and nothing else refers to the answer.
     Ok(unsafe { ioctl(device, Updater::<REPORT, _>::new(&mut argument)) }?)
+}
+
+/// An attestation report with what the host has of certificates for it: `SNP_GET_EXT_REPORT`.
+pub(crate) fn snp_extended_report(
+    device: &File,
+    request: &[u8; REPORT_REQUEST_BYTES],
+    answer: &mut [u8; REPORT_ANSWER_BYTES],
+    certificates: &mut [u8; CERTIFICATES_BYTES],
+) -> io::Result<()> {
+    const EXTENDED: Opcode = opcode::read_write::<GuestRequest>(b'S', 2);
+    let mut extended = ExtendedRequest {
+        report: *request,
+        certificates: certificates.as_mut_ptr() as u64,
+        certificates_bytes: CERTIFICATES_BYTES as u32,
+    };
+    let mut argument = GuestRequest::new(&raw mut extended, answer);
+    // SAFETY: the driver reads `struct snp_ext_report_req` and may write the length in it, writes `struct
+    // snp_report_resp` (4000 bytes) and at most as many bytes of certificates as that length said when it read it. All
+    // three outlive the call, and nothing else refers to what it writes.
+    Ok(unsafe { ioctl(device, Updater::<EXTENDED, _>::new(&mut argument)) }?)
 }
 
 /// A key that only this guest gets: `SNP_GET_DERIVED_KEY`.
@@ -135,7 +165,7 @@ pub(crate) fn snp_derived_key(
     answer: &mut [u8; DERIVED_KEY_ANSWER_BYTES],
 ) -> io::Result<()> {
     const KEY: Opcode = opcode::read_write::<GuestRequest>(b'S', 1);
-    let mut argument = GuestRequest::new(request, answer);
+    let mut argument = GuestRequest::new(request.as_ptr(), answer);
     // SAFETY: the driver reads `struct snp_derived_key_req` (32 bytes) and writes `struct snp_derived_key_resp` (64
     // bytes). Both outlive the call, and nothing else refers to the answer.
     Ok(unsafe { ioctl(device, Updater::<KEY, _>::new(&mut argument)) }?)
@@ -153,6 +183,9 @@ mod tests {
         assert_eq!(opcode::read_write::<KeyArgument>(b's', 11), 0xc010_730b);
         assert_eq!(opcode::read_write::<GuestRequest>(b'S', 0), 0xc020_5300);
         assert_eq!(opcode::read_write::<GuestRequest>(b'S', 1), 0xc020_5301);
+        assert_eq!(opcode::read_write::<GuestRequest>(b'S', 2), 0xc020_5302);
+        let extended = (size_of::<ExtendedRequest>(), std::mem::offset_of!(ExtendedRequest, certificates));
+        assert_eq!(extended, (112, REPORT_REQUEST_BYTES));
     }
 
     #[test]
@@ -164,6 +197,8 @@ mod tests {
         assert!(refused(sgx_report(&file, &mut [0; SGX_REPORT_BYTES])));
         assert!(refused(sgx_key(&file, &[0; KEY_REQUEST_BYTES], &mut [0; 16])));
         assert!(refused(snp_report(&file, &[0; REPORT_REQUEST_BYTES], &mut [0; REPORT_ANSWER_BYTES])));
+        let (mut report, mut table) = ([0; REPORT_ANSWER_BYTES], [0; CERTIFICATES_BYTES]);
+        assert!(refused(snp_extended_report(&file, &[0; REPORT_REQUEST_BYTES], &mut report, &mut table)));
         let key = snp_derived_key(&file, &[0; DERIVED_KEY_REQUEST_BYTES], &mut [0; DERIVED_KEY_ANSWER_BYTES]);
         assert!(refused(key));
     }

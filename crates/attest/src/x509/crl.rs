@@ -1,9 +1,13 @@
 //! Certificate revocation lists (RFC 5280, section 5): read, and held against issuer and time.
 
 use der::Decode;
+use der::oid::AssociatedOid as _;
 use x509_cert::crl::{CertificateList, TbsCertList};
+use x509_cert::ext::Extension;
+use x509_cert::ext::pkix::CrlNumber;
 
 use super::{Certificate, first_element, name_bytes};
+use crate::collateral::PublicationNumber;
 use crate::error::RevocationListFault as Fault;
 
 /// A list that was signed by the issuer that it was held against, at a time inside its validity.
@@ -12,6 +16,7 @@ pub(crate) struct RevocationList {
     issuer: Vec<u8>,
     /// The first and the last second since 1970 at which it counts.
     window: (u64, u64),
+    number: Option<PublicationNumber>,
     revoked: Vec<Vec<u8>>,
 }
 
@@ -40,15 +45,22 @@ impl RevocationList {
         self.window
     }
 
+    /// Its number (RFC 5280, section 5.2.3), if it has one: later lists of an issuer have no lower one.
+    pub(crate) fn number(&self) -> Option<&PublicationNumber> {
+        self.number.as_ref()
+    }
+
     fn of(list: CertificateList) -> Result<Self, Fault> {
         let tbs = list.tbs_cert_list;
         check_complete(&tbs)?;
+        let number = number(tbs.crl_extensions.as_deref().unwrap_or_default())?;
         let revoked = tbs.revoked_certificates.unwrap_or_default();
         let this_update = tbs.this_update.to_unix_duration().as_secs();
         let next_update = tbs.next_update.ok_or(Fault::Endless)?.to_unix_duration().as_secs();
         Ok(Self {
             issuer: name_bytes(&tbs.issuer),
             window: (this_update, next_update.saturating_sub(1)),
+            number,
             revoked: revoked.into_iter().map(|entry| entry.serial_number.as_bytes().to_vec()).collect(),
         })
     }
@@ -60,6 +72,13 @@ impl RevocationList {
             _ => Ok(()),
         }
     }
+}
+
+fn number(extensions: &[Extension]) -> Result<Option<PublicationNumber>, Fault> {
+    let Some(found) = extensions.iter().find(|one| one.extn_id == CrlNumber::OID) else { return Ok(None) };
+    let number = CrlNumber::from_der(found.extn_value.as_bytes());
+    let number = number.map_err(|error| Fault::Unreadable(error.to_string()))?;
+    Ok(Some(PublicationNumber::new(number.0.as_bytes())))
 }
 
 fn check_issuer(list: &CertificateList, signed: &[u8], issuer: &Certificate) -> Result<(), Fault> {

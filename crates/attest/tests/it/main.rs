@@ -15,6 +15,7 @@ mod vendor;
 mod binding;
 mod collateral;
 mod differential;
+mod extended;
 mod mutation;
 mod policy;
 mod recorded;

@@ -139,16 +139,29 @@ struct Guest {
     measurement: u8,
     status: u8,
     report_bytes: u32,
+    /// What it says of certificates; a host that knows nothing of them refuses the question.
+    table: Option<Vec<u8>>,
     asked: Mutex<Vec<u8>>,
 }
 
 impl Guest {
     fn new(measurement: u8) -> Self {
-        Self { measurement, status: 0, report_bytes: 1184, asked: Mutex::default() }
+        Self { measurement, status: 0, report_bytes: 1184, table: None, asked: Mutex::default() }
     }
 }
 
 impl GuestDevice for Guest {
+    fn extended_report(
+        &self,
+        request: &[u8; 96],
+        answer: &mut [u8; 4000],
+        certificates: &mut [u8; 16384],
+    ) -> io::Result<()> {
+        let table = self.table.as_ref().ok_or_else(|| io::Error::from_raw_os_error(5))?;
+        certificates[..table.len()].copy_from_slice(table);
+        self.report(request, answer)
+    }
+
     fn report(&self, request: &[u8; 96], answer: &mut [u8; 4000]) -> io::Result<()> {
         *self.asked.lock().unwrap() = request.to_vec();
         answer[0] = self.status;
@@ -174,10 +187,16 @@ fn a_guest_gives_its_report_as_it_is() {
     let good = guest(Guest::new(9));
     assert_eq!(good.origin(), "snp");
     assert_eq!(good.evidence(&[7; 64]).unwrap().unwrap(), [9; 1184]);
+    for table in [Vec::new(), vec![7; 16384], b"garbage".to_vec()] {
+        let without = guest(Guest { table: Some(table), ..Guest::new(9) });
+        assert_eq!(without.evidence(&[7; 64]).unwrap().unwrap(), [9; 1184], "no certificate for it");
+    }
     for wrong in [
         Guest { status: 0x16, ..Guest::new(9) },
         Guest { report_bytes: 0, ..Guest::new(9) },
         Guest { report_bytes: u32::MAX, ..Guest::new(9) },
+        Guest { report_bytes: u32::MAX, table: Some(Vec::new()), ..Guest::new(9) },
+        Guest { status: 0x16, table: Some(Vec::new()), ..Guest::new(9) },
     ] {
         let refused = guest(wrong).evidence(&[7; 64]).unwrap_err();
         assert!(matches!(refused, TeeError::Unreachable { .. }), "{refused}");
@@ -209,6 +228,15 @@ fn requests_to_the_firmware_are_as_its_interface_says() {
 }
 
 impl GuestDevice for &'static Guest {
+    fn extended_report(
+        &self,
+        request: &[u8; 96],
+        answer: &mut [u8; 4000],
+        certificates: &mut [u8; 16384],
+    ) -> io::Result<()> {
+        (*self).extended_report(request, answer, certificates)
+    }
+
     fn report(&self, request: &[u8; 96], answer: &mut [u8; 4000]) -> io::Result<()> {
         (*self).report(request, answer)
     }
