@@ -1,7 +1,9 @@
 //! What vendors publish about a platform, and which of it a piece of evidence needs. Fetching is somebody else's
 //! business: this room never opens a socket.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -74,8 +76,45 @@ pub struct Validity {
     /// When each part that is published anew was signed, in seconds since 1970, by the part's name. Older parts than
     /// those that were seen before must not be taken (T18).
     pub issued: BTreeMap<&'static str, u64>,
+    /// The number of each part that has one (revocation lists, TCB evaluations), by the part's name. Lower ones than those
+    /// that were seen before must not be taken either: two parts may be signed in the same second.
+    pub numbers: BTreeMap<&'static str, PublicationNumber>,
     /// The roots that it leads to: X.509 in DER.
     pub roots: Vec<Vec<u8>>,
+}
+
+/// A number that grows with each publication: that of a revocation list, or of a TCB evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicationNumber(Vec<u8>);
+
+impl PublicationNumber {
+    /// From the bytes of an unsigned integer, the most significant first.
+    pub fn new(number: &[u8]) -> Self {
+        let zeros = number.iter().take_while(|byte| **byte == 0).count();
+        Self(number.iter().skip(zeros).copied().collect())
+    }
+}
+
+impl Ord for PublicationNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for PublicationNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for PublicationNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = self.0.iter().try_fold(0_u64, |n, byte| n.checked_mul(256)?.checked_add((*byte).into()));
+        match short {
+            Some(number) => write!(f, "{number}"),
+            None => write!(f, "0x{}", hex::encode(&self.0)),
+        }
+    }
 }
 
 impl Validity {
@@ -117,7 +156,7 @@ impl Collateral {
 pub fn needs(evidence: &[u8]) -> Result<Needs, Failure> {
     match Evidence::parse(evidence)? {
         Evidence::Intel(quote) => intel(&quote),
-        Evidence::Snp(report) => Ok(amd(&report, None)),
+        Evidence::Snp(snp) => Ok(amd(&snp.report, snp.vek.as_deref())),
         Evidence::Azure(azure) => match &azure.hardware {
             Hardware::Snp { report, vek } => Ok(amd(report, Some(vek))),
             Hardware::Tdx(quote) => intel(quote),
@@ -158,6 +197,15 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn editions_are_compared_as_numbers() {
+        let edition = |bytes: &[u8]| PublicationNumber::new(bytes);
+        assert_eq!(edition(&[0, 0, 7]), edition(&[7]));
+        assert!(edition(&[1, 0]) > edition(&[0, 255]) && edition(&[2]) > edition(&[1]));
+        let texts = [&[][..], &[1, 0], &[1, 0, 0, 0, 0, 0, 0, 0, 0]].map(|bytes| edition(bytes).to_string());
+        assert_eq!(texts, ["0", "256", "0x010000000000000000"]);
+    }
 
     #[test]
     fn the_key_names_the_line_where_the_report_does_not() {

@@ -12,7 +12,7 @@ use crate::error::Malformed;
 use crate::evidence::Evidence;
 use crate::nvidia::{NvidiaEvidence, SpdmReport};
 use crate::sgx::EnclaveReport;
-use crate::snp::{Product, SnpReport};
+use crate::snp::{Product, SnpReport, VekIdentity};
 use crate::tdx::TdReport;
 
 /// What evidence claims. **Nothing here was verified**: anybody can write it.
@@ -53,6 +53,9 @@ pub enum Unverified {
         /// The product line, if the report says.
         #[serde(skip_serializing_if = "Option::is_none")]
         product: Option<Product>,
+        /// What the certificate says that the host gave beside the report, if it is for this chip and TCB.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        certificate: Option<VekIdentity>,
         /// The report.
         #[serde(flatten)]
         report: Box<SnpReport>,
@@ -90,7 +93,7 @@ pub enum Unverified {
 pub fn describe(evidence: &[u8]) -> Result<Unverified, Malformed> {
     Ok(match Evidence::parse(evidence)? {
         Evidence::Intel(quote) => intel(*quote),
-        Evidence::Snp(report) => snp(report.fields),
+        Evidence::Snp(evidence) => snp(evidence.report.fields, evidence.vek.as_deref()),
         Evidence::Azure(evidence) => azure(*evidence),
         Evidence::Nvidia(evidence) => nvidia(*evidence),
     })
@@ -106,14 +109,15 @@ fn intel(quote: Quote) -> Unverified {
     }
 }
 
-fn snp(report: SnpReport) -> Unverified {
+fn snp(report: SnpReport, vek: Option<&[u8]>) -> Unverified {
     let (debug, product) = (report.policy.allows_debug(), report.product());
-    Unverified::Snp { debug, product, report: Box::new(report) }
+    let certificate = vek.and_then(|der| VekIdentity::unverified(der).ok());
+    Unverified::Snp { debug, product, certificate, report: Box::new(report) }
 }
 
 fn azure(evidence: AzureEvidence) -> Unverified {
     let hardware = match evidence.hardware {
-        Hardware::Snp { report, .. } => snp(report.fields),
+        Hardware::Snp { report, .. } => snp(report.fields, None),
         Hardware::Tdx(quote) => intel(*quote),
     };
     Unverified::Azure {

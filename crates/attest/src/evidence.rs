@@ -5,7 +5,7 @@ use crate::dcap::Quote;
 use crate::error::Malformed;
 use crate::nvidia::{NvidiaEvidence, SpdmReport};
 use crate::sgx::open_enclave;
-use crate::snp::Report;
+use crate::snp::SnpEvidence;
 
 /// Nothing that a TEE makes is longer.
 const LONGEST: usize = 256 * 1024;
@@ -15,8 +15,8 @@ const LONGEST: usize = 256 * 1024;
 pub(crate) enum Evidence {
     /// A quote of an SGX enclave or a TDX trust domain.
     Intel(Box<Quote>),
-    /// A report of an SNP guest.
-    Snp(Box<Report>),
+    /// A report of an SNP guest, with its key's certificate or without.
+    Snp(Box<SnpEvidence>),
     /// A virtual TPM's quote and the hardware report below it.
     Azure(Box<AzureEvidence>),
     /// A report of an NVIDIA device.
@@ -50,7 +50,7 @@ fn binary(bytes: &[u8]) -> Result<Evidence, Malformed> {
     }
     match bytes {
         _ if Quote::looks_like(bytes) => quote(bytes),
-        _ if Report::looks_like(bytes) => Ok(Evidence::Snp(Box::new(Report::parse(bytes)?))),
+        _ if SnpEvidence::looks_like(bytes) => Ok(Evidence::Snp(Box::new(SnpEvidence::parse(bytes)?))),
         _ if SpdmReport::looks_like(bytes) => nvidia(NvidiaEvidence::of_report(bytes.to_vec())?),
         _ => Err(Malformed::UnknownFormat),
     }

@@ -142,7 +142,7 @@ impl Appraisal<'_> {
     pub fn genuine(&self, evidence: &[u8], binding: &Binding) -> Result<Genuine, Failure> {
         match Evidence::parse(evidence)? {
             Evidence::Intel(quote) => self.intel(*quote)?.bound(binding),
-            Evidence::Snp(report) => self.amd(*report, None)?.bound(binding),
+            Evidence::Snp(evidence) => self.amd(evidence.report, evidence.vek.as_deref())?.bound(binding),
             Evidence::Azure(evidence) => self.azure(*evidence, binding),
             Evidence::Nvidia(evidence) => self.nvidia(*evidence, binding),
         }

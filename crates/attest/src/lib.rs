@@ -35,7 +35,7 @@ mod x509;
 pub use azure::TpmQuote;
 pub use binding::Binding;
 pub use bytes::Hex;
-pub use collateral::{Collateral, Needs, Validity, needs};
+pub use collateral::{Collateral, Needs, PublicationNumber, Validity, needs};
 pub use dcap::{IntelCollateral, ParseTcbStatusError, PckAuthority, PckExtensions, TcbStatus};
 pub use describe::{Unverified, describe};
 pub use error::{EvidenceError, Failure, Malformed, RevocationListFault};
@@ -44,7 +44,9 @@ pub use memory::Memory;
 pub use nvidia::{NvidiaCollateral, SpdmReport, SpdmVersions};
 pub use roots::{Roots, RootsError, Vendor};
 pub use sgx::{DebugMode, EnclaveReport, EnclaveSignature, Sigstruct};
-pub use snp::{AmdCollateral, GuestPolicy, Product, SigningKey, SnpReport, SnpTcb, VekIdentity};
+pub use snp::{
+    AmdCollateral, GuestPolicy, Product, SigningKey, SnpReport, SnpTcb, VekIdentity, with_certificate,
+};
 pub use tdx::{TdAttributes, TdReport, TdReport15, TdReport15Extended};
 pub use verified::{Origin, Verified};
 pub use verifier::{SimulationVerifier, Verifier};

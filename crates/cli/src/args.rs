@@ -46,6 +46,10 @@ pub struct Global {
     /// network
     #[arg(long, global = true, value_name = "FILE")]
     pub collateral: Option<PathBuf>,
+    /// Certificates (PEM) that vouch for collateral services, beside whom the web trusts: those of the authority of a PCCS
+    /// of one's own, or its own [default: $EDG_COLLATERAL_CA]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub collateral_ca: Option<PathBuf>,
     /// File that caches the Coordinator's certificates [default: $XDG_CONFIG_HOME/marblerun/coordinator-cert.pem]
     #[arg(long, global = true, value_name = "FILE")]
     pub coordinator_cert: Option<PathBuf>,

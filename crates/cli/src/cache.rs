@@ -15,7 +15,7 @@ const VERIFIED: &str = "# The evidence for this certificate was verified.";
 const UNVERIFIED: &str = "# NOT VERIFIED: saved by a command with --insecure.";
 
 /// Largest cache that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// What the cache holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,8 +91,5 @@ fn says_verified(text: &[u8]) -> bool {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    use io::Read as _;
-    let mut text = Vec::new();
-    fs::File::open(path)?.take(MAX_BYTES).read_to_end(&mut text)?;
-    Ok(text)
+    file::within(path, MAX_BYTES, "a chain of certificates")
 }

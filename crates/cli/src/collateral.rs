@@ -1,8 +1,8 @@
 //! Where this program has collateral from: the bundle that the user names, what earlier runs kept, services, and, if
 //! none of them has any, the Coordinator that is to be verified.
 
-use std::fs;
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,10 +12,15 @@ use marblerun_collateral::{Bundle, Choice, Chosen, Entry, Options, Refused, Serv
 use serde_json::{Map, Value};
 
 use crate::trust::Context;
-use crate::{Failure, Surroundings, console};
+use crate::{Failure, Surroundings, console, file};
 
 /// Intel's configuration file, below the root of the file system.
 pub(crate) const QCNL: &str = "etc/sgx_default_qcnl.conf";
+
+/// Longer files with settings or certificates of services are not read, in bytes.
+const MOST_SETTINGS: usize = 1 << 20;
+/// Longer bundles are not read, in bytes: an entry has some 100 KiB, and a cache 1,024 entries.
+const MOST_BUNDLE: usize = 128 << 20;
 
 /// A service for whoever trusts `roots`, with what earlier runs kept and what the user's bundle has.
 pub(crate) fn service(context: &Context, roots: Roots) -> Result<Service, Failure> {
@@ -98,14 +103,30 @@ fn counting(
 /// The services that flags, environment and Intel's file name.
 pub(crate) fn chosen(context: &Context) -> Result<Chosen, Failure> {
     let surroundings = &context.surroundings;
-    let qcnl = fs::read_to_string(surroundings.root.join(QCNL)).ok();
-    Ok(Sources::choose(&Choice {
+    let qcnl = qcnl(&surroundings.root.join(QCNL));
+    let mut chosen = Sources::choose(&Choice {
         pccs_flag: context.global.pccs_url.as_deref(),
         pccs_environment: surroundings.pccs_url.as_deref(),
-        qcnl: qcnl.as_deref(),
+        qcnl: qcnl.as_ref().map(|text| text.as_deref().map_err(String::as_str)),
         kds_flag: context.global.kds_url.as_deref(),
         kds_environment: surroundings.kds_url.as_deref(),
-    })?)
+    })?;
+    if let Some(path) = context.global.collateral_ca.as_ref().or(surroundings.collateral_ca.as_ref()) {
+        chosen.sources = chosen.sources.trusting(&file::read(path, MOST_SETTINGS, "certificates")?)?;
+    }
+    Ok(chosen)
+}
+
+/// Its text, or why it cannot be read; nothing if it is not there.
+fn qcnl(path: &Path) -> Option<Result<String, String>> {
+    match file::within(path, MOST_SETTINGS, "configuration") {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        read => Some(read.and_then(text).map_err(|error| error.to_string())),
+    }
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
 /// Where collateral is kept from run to run; nowhere, if the environment does not say where caches live.
@@ -115,9 +136,8 @@ pub(crate) fn folder(surroundings: &Surroundings) -> Option<PathBuf> {
     Some(cache.or(home)?.join("marblerun").join("collateral"))
 }
 
-pub(crate) fn read_bundle(path: &std::path::Path) -> Result<Bundle, Failure> {
-    let text = fs::read(path)
-        .map_err(|source| Failure::Io { doing: format!("reading {}", path.display()), source })?;
+pub(crate) fn read_bundle(path: &Path) -> Result<Bundle, Failure> {
+    let text = file::read(path, MOST_BUNDLE, "a bundle")?;
     Bundle::from_json(&text).map_err(|error| Failure::Argument(format!("{}: {error}", path.display())))
 }
 
@@ -138,7 +158,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1_750_416_900);
 
     fn recorded() -> (Needs, Value) {
-        let read = |file: &str| fs::read(PathBuf::from(CASE).join(file)).unwrap();
+        let read = |file: &str| std::fs::read(PathBuf::from(CASE).join(file)).unwrap();
         let intel: Value = serde_json::from_slice(&read("collateral/collateral.json")).unwrap();
         (needs(&read("quote.bin")).unwrap(), json!({ "intel": intel }))
     }

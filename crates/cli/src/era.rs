@@ -1,11 +1,13 @@
 //! The file that names the Coordinator's expected identity, which the user names and nobody else.
 
-use std::fs;
 use std::path::Path;
 
 use marblerun_attest::era::EraConfig;
 
-use crate::Failure;
+use crate::{Failure, file};
+
+/// Longer files are not read, in bytes.
+const LONGEST: usize = 1 << 20;
 
 /// Reads and checks the file that the user named. There is no default file and no download: what a working folder or a
 /// web page says about the Coordinator's identity is what an attacker there wants it to say.
@@ -22,12 +24,14 @@ pub fn read(path: Option<&Path>) -> Result<EraConfig, Failure> {
         )
     })?;
     let bad = |reason: String| Failure::Era(format!("--era-config {}: {reason}", path.display()));
-    let text = fs::read(path).map_err(|e| bad(e.to_string()))?;
+    let text = file::within(path, LONGEST, "an era-config").map_err(|e| bad(e.to_string()))?;
     EraConfig::from_json(&text).map_err(|e| bad(e.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

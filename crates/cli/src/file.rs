@@ -118,22 +118,42 @@ pub(crate) fn read_secret(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>,
     let failed = |source| Failure::Io { doing: format!("reading {what} from {}", path.display()), source };
     // One buffer of the final size: growing would leave unwiped copies behind.
     let mut content = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
-    let file = File::open(path).map_err(failed)?;
-    file.take(LONGEST as u64 + 1).read_to_end(&mut content).map_err(failed)?;
-    if content.len() > LONGEST {
-        return Err(failed(ErrorKind::FileTooLarge.into()));
-    }
+    fill(&mut content, path, LONGEST, what).map_err(failed)?;
     Ok(content)
 }
 
-/// The whole of a file that may hold a secret; wiped when dropped.
+/// The whole of a file of at most `most` bytes; `what` it should be stands in the error.
 ///
 /// # Errors
-/// What the system says, with the file's name.
-pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let content = fs::read(path);
+/// If it cannot be read or is larger, with the file's name.
+pub(crate) fn read(path: &Path, most: usize, what: &str) -> Result<Vec<u8>, Failure> {
     let failed = |source| Failure::Io { doing: format!("reading {}", path.display()), source };
-    content.map(Zeroizing::new).map_err(failed)
+    within(path, most, what).map_err(failed)
+}
+
+/// As [`read`], for those who name the file themselves.
+///
+/// # Errors
+/// What the system says, or [`ErrorKind::FileTooLarge`].
+pub(crate) fn within(path: &Path, most: usize, what: &str) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    fill(&mut content, path, most, what)?;
+    Ok(content)
+}
+
+/// Devices and pipes have no size, so what is read is counted.
+fn fill(content: &mut Vec<u8>, path: &Path, most: usize, what: &str) -> io::Result<()> {
+    let file = File::open(path)?;
+    // All that is announced at once: what grows leaves unwiped copies of secrets behind.
+    let announced = file.metadata().map_or(0, |file| file.len()).min(most as u64);
+    content.reserve(usize::try_from(announced).unwrap_or(0) + 1);
+    file.take(most as u64 + 1).read_to_end(content)?;
+    if content.len() <= most {
+        return Ok(());
+    }
+    let why =
+        format!("it has more than {most} bytes, more than {what} may have; name the file that was meant");
+    Err(io::Error::new(ErrorKind::FileTooLarge, why))
 }
 
 #[cfg(test)]
@@ -191,6 +211,19 @@ mod tests {
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         write(Path::new("/dev/null"), b"gone").unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+
+    #[test]
+    fn what_is_larger_than_it_may_be_is_refused_and_not_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(within(&path, 5, "a test").unwrap(), b"12345");
+        let error = read(&path, 4, "a test").unwrap_err().to_string();
+        assert!(error.contains("file: it has more than 4 bytes, more than a test may have"), "{error}");
+        // What has no end, too.
+        let error = read_secret(Path::new("/dev/zero"), "the key").unwrap_err().to_string();
+        assert!(error.contains("the key from /dev/zero: it has more than 65536 bytes"), "{error}");
     }
 
     #[test]

@@ -47,6 +47,12 @@ pub struct Surroundings {
     pub pccs_url: Option<String>,
     /// `EDG_KDS_URL`.
     pub kds_url: Option<String>,
+    /// `EDG_COLLATERAL_CA`.
+    pub collateral_ca: Option<PathBuf>,
+    /// `EDG_EMULATOR`.
+    pub emulator: Option<PathBuf>,
+    /// Whether `OE_SIMULATION` is 1.
+    pub simulation: bool,
     /// The root of the file system, below which the machine is looked at.
     pub root: PathBuf,
 }

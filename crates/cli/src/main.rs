@@ -14,6 +14,9 @@ fn main() -> ExitCode {
         cache_home: folder("XDG_CACHE_HOME", "LOCALAPPDATA"),
         pccs_url: std::env::var("EDG_PCCS_URL").ok(),
         kds_url: std::env::var("EDG_KDS_URL").ok(),
+        collateral_ca: std::env::var_os("EDG_COLLATERAL_CA").filter(|file| !file.is_empty()).map(Into::into),
+        emulator: std::env::var_os("EDG_EMULATOR").filter(|socket| !socket.is_empty()).map(Into::into),
+        simulation: std::env::var("OE_SIMULATION").is_ok_and(|switch| switch == "1"),
         root: "/".into(),
     };
     run(std::env::args_os(), surroundings)

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use marblerun_attest::{Collateral, Needs, Validity};
+use marblerun_attest::{Collateral, Needs, PublicationNumber, Validity};
 
 use crate::{CollateralError, Key};
 
@@ -25,22 +25,44 @@ pub(crate) struct Slot {
     pub(crate) tried: u64,
     /// From when on something newer should be fetched, in seconds since 1970.
     pub(crate) due: u64,
-}
-
-impl Slot {
-    /// Whether something newer should be fetched. A clock that was set back ends any waiting: what a wrong one put off
-    /// would be put off for as long as it was wrong.
-    pub(crate) fn is_due(&self, now: u64) -> bool {
-        now >= self.due || now.saturating_add(ADJUSTMENT) < self.tried
-    }
+    /// From when on it is given only if nothing newer can be had soon, in seconds since 1970.
+    pub(crate) overdue: u64,
 }
 
 /// An entry that counts now.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) collateral: Arc<Collateral>,
+    pub(crate) age: Age,
+    /// When it was fetched, in seconds since 1970.
+    pub(crate) fetched: u64,
+}
+
+/// How much an entry is in need of something newer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    Fresh,
+    /// Something newer should be fetched; nobody has to wait for it.
+    Due,
+    /// Nobody renewed it in time, as after a restart, and nobody tried yet.
+    Overdue,
+}
+
+impl Slot {
     /// Whether something newer should be fetched.
-    pub(crate) is_due: bool,
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        self.age(now) != Age::Fresh
+    }
+
+    /// A clock that was set back ends any waiting: what a wrong one put off would be put off for as long as it was wrong.
+    fn age(&self, now: u64) -> Age {
+        let is_set_back = now.saturating_add(ADJUSTMENT) < self.tried;
+        match now {
+            _ if now < self.due && !is_set_back => Age::Fresh,
+            _ if now < self.overdue => Age::Due,
+            _ => Age::Overdue,
+        }
+    }
 }
 
 /// Bounded, and shared by all who ask.
@@ -77,7 +99,7 @@ impl Cache {
             return None;
         }
         *used = uses;
-        Some(Found { collateral: slot.collateral.clone(), is_due: slot.is_due(now) })
+        Some(Found { collateral: slot.collateral.clone(), age: slot.age(now), fetched: slot.fetched })
     }
 
     /// Keeps what was held for valid at the time of the call. Gives the key of what made room for it.
@@ -88,6 +110,7 @@ impl Cache {
         let mut inner = self.lock();
         if let Some((_, known)) = inner.slots.get(key) {
             check_not_older(key, &known.validity, &slot.validity)?;
+            check_not_rewound(key, &known.validity, &slot.validity)?;
         }
         inner.newest = inner.newest.max(slot.validity.from);
         inner.uses += 1;
@@ -103,11 +126,18 @@ impl Cache {
         Ok(unused)
     }
 
-    /// Puts off fetching something newer for `key` by some seconds.
-    pub(crate) fn postpone(&self, key: &Key, now: u64, by: u64) {
-        if let Some((_, slot)) = self.lock().slots.get_mut(key) {
-            (slot.tried, slot.due) = (now, now.saturating_add(by));
-        }
+    /// Puts off fetching something newer for `key` by some seconds, after an attempt that failed: nobody waits for the next
+    /// ones. Says until when what is kept counts.
+    pub(crate) fn postpone(&self, key: &Key, now: u64, by: u64) -> Option<u64> {
+        let mut inner = self.lock();
+        let (_, slot) = inner.slots.get_mut(key)?;
+        (slot.tried, slot.due, slot.overdue) = (now, now.saturating_add(by), u64::MAX);
+        Some(slot.validity.until)
+    }
+
+    /// Forgets the entry of `key`.
+    pub(crate) fn remove(&self, key: &Key) {
+        self.lock().slots.remove(key);
     }
 
     /// Forgets what does not pass `check` any more.
@@ -153,6 +183,18 @@ fn check_not_older(key: &Key, known: &Validity, offered: &Validity) -> Result<()
     Ok(())
 }
 
+fn check_not_rewound(key: &Key, known: &Validity, offered: &Validity) -> Result<(), CollateralError> {
+    for (part, seen) in &known.numbers {
+        // A part without its number would begin anew.
+        let offered = offered.numbers.get(part).cloned().unwrap_or_else(|| PublicationNumber::new(&[]));
+        if offered < *seen {
+            let (key, part, seen) = (key.to_string(), (*part).to_owned(), seen.clone());
+            return Err(CollateralError::Rewound { key, part, offered, seen });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -167,10 +209,13 @@ mod tests {
 
     fn slot(platform: u8, issued: u64) -> (Key, Slot) {
         let parts = BTreeMap::from([("TCB Info", issued)]);
-        let validity = Validity { from: issued, until: issued + 100, issued: parts, roots: Vec::new() };
+        let numbers = BTreeMap::from([("TCB Info", PublicationNumber::new(&[7]))]);
+        let validity =
+            Validity { from: issued, until: issued + 100, issued: parts, numbers, roots: Vec::new() };
         let needs = needs(platform);
         let (key, collateral) = (Key::of(&needs).unwrap(), Arc::default());
-        (key, Slot { needs, collateral, validity, fetched: issued, tried: issued, due: issued + 50 })
+        let (due, overdue) = (issued + 50, issued + 80);
+        (key, Slot { needs, collateral, validity, fetched: issued, tried: issued, due, overdue })
     }
 
     #[test]
@@ -178,14 +223,15 @@ mod tests {
         let cache = Cache::new(2);
         let (key, entry) = slot(1, 1000);
         cache.keep(&key, entry).unwrap();
-        let at = |now| cache.find(&key, now).map(|found| found.is_due);
-        assert_eq!((at(999), at(1000), at(1049)), (None, Some(false), Some(false)));
-        assert_eq!((at(1050), at(1100), at(1101)), (Some(true), Some(true), None));
-        cache.postpone(&key, 1070, 10);
-        assert_eq!((at(1079), at(1080)), (Some(false), Some(true)));
+        let at = |now| cache.find(&key, now).map(|found| found.age);
+        assert_eq!((at(999), at(1000), at(1049)), (None, Some(Age::Fresh), Some(Age::Fresh)));
+        assert_eq!((at(1050), at(1079)), (Some(Age::Due), Some(Age::Due)));
+        assert_eq!((at(1080), at(1100), at(1101)), (Some(Age::Overdue), Some(Age::Overdue), None));
+        assert_eq!(cache.postpone(&key, 1080, 10), Some(1100));
+        assert_eq!((at(1089), at(1090), at(1100)), (Some(Age::Fresh), Some(Age::Due), Some(Age::Due)));
         // By a clock that was ten years ahead.
         cache.postpone(&key, 300_000_000, 600);
-        assert_eq!(at(1079), Some(true));
+        assert_eq!(at(1089), Some(Age::Due));
     }
 
     #[test]
@@ -203,6 +249,21 @@ mod tests {
         cache.keep(&other, entry).unwrap();
         assert!(cache.find(&other, 999).is_none() && cache.find(&other, 1000).is_some());
         assert_eq!(cache.newest(), 1000);
+    }
+
+    #[test]
+    fn numbers_never_go_backwards() {
+        let cache = Cache::new(2);
+        let (key, mut entry) = slot(1, 1000);
+        cache.keep(&key, entry.clone()).unwrap();
+        for (number, is_taken) in
+            [(&[6][..], false), (&[], false), (&[8], true), (&[7], false), (&[1, 0], true)]
+        {
+            entry.validity.numbers.insert("TCB Info", PublicationNumber::new(number));
+            assert_eq!(cache.keep(&key, entry.clone()).is_ok(), is_taken, "{number:?}");
+        }
+        entry.validity.numbers.clear();
+        assert!(matches!(cache.keep(&key, entry), Err(CollateralError::Rewound { .. })));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Why there is no collateral.
 
-use marblerun_attest::Failure;
+use marblerun_attest::{Failure, PublicationNumber};
 
 /// Why there is no collateral: nobody can have it, the service did not give it, or what it gave does not count.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,21 @@ pub enum CollateralError {
         /// What went wrong.
         reason: String,
     },
+    /// The service shows a certificate that nobody vouches for, or that is another's.
+    #[error(
+        "{url}: the certificate of the service is not taken: {reason}; ask a service by its right name, or name its authority's certificate (EDG_COLLATERAL_CA, --collateral-ca) or its own; of a PCCS that /etc/sgx_default_qcnl.conf names, \"use_secure_cert\": false takes any"
+    )]
+    Certificate {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with the certificate.
+        reason: String,
+    },
+    /// What was named as the authority of services.
+    #[error(
+        "what EDG_COLLATERAL_CA or --collateral-ca names holds no certificates (PEM) of authorities: {0}; write the certificate that the service's was issued by, or the service's own"
+    )]
+    Authority(String),
     /// The service answered with something else than what was asked for.
     #[error("{url}: the service answered {status}: {reason}")]
     Answer {
@@ -66,6 +81,20 @@ pub enum CollateralError {
         offered: u64,
         /// The newest time that was seen.
         seen: u64,
+    },
+    /// With a lower number than one that was seen before, though it has not ended yet.
+    #[error(
+        "the {part} for {key} has the number {offered}, and {seen} was already seen; a service or a bundle plays back an old one"
+    )]
+    Rewound {
+        /// For which platform.
+        key: String,
+        /// Which part.
+        part: String,
+        /// Its number.
+        offered: PublicationNumber,
+        /// The highest number that was seen.
+        seen: PublicationNumber,
     },
     /// The clock is before something that a vendor signed already.
     #[error(

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::StatusCode;
-use hyper::header::{HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::{Address, CollateralError};
+use crate::{Address, CollateralError, tls};
 
 /// Bounds of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +111,11 @@ async fn ask(
         .body(Empty::<Bytes>::new())
         .map_err(|e| broke(&e))?;
     let (head, body) = sender.send_request(message).await.map_err(|e| broke(&e))?.into_parts();
-    let body = Limited::new(body, limit).collect().await.map_err(|e| broke(&e))?;
+    let body =
+        Limited::new(body, limit).collect().await.map_err(|error| match error.is::<LengthLimitError>() {
+            true => too_long(request.url, head.status, limit),
+            false => broke(&error),
+        })?;
     Ok((head, body.to_bytes()))
 }
 
@@ -122,8 +126,11 @@ async fn within<T>(
     step: impl Future<Output = std::io::Result<T>>,
 ) -> Result<T, CollateralError> {
     match timeout(limit, step).await {
-        Ok(done) => done.map_err(|error| unreachable(url, format!("{what}: {error}"))),
-        Err(_) => Err(unreachable(url, format!("no {what} within {} seconds", limit.as_secs()))),
+        Ok(done) => done.map_err(|error| match tls::objection(&error) {
+            Some(reason) => CollateralError::Certificate { url: url.to_owned(), reason },
+            None => unreachable(url, format!("{what}: {error}")),
+        }),
+        Err(_) => Err(unreachable(url, format!("no {what} within {limit:?}"))),
     }
 }
 
@@ -134,8 +141,13 @@ async fn within_answer(
 ) -> Result<Whole, CollateralError> {
     match timeout(limit, asking).await {
         Ok(answer) => answer,
-        Err(_) => Err(unreachable(url, format!("no answer within {} seconds", limit.as_secs()))),
+        Err(_) => Err(unreachable(url, format!("no whole answer within {limit:?}"))),
     }
+}
+
+fn too_long(url: &str, status: StatusCode, limit: usize) -> CollateralError {
+    let reason = format!("more than {limit} bytes, which no collateral has");
+    CollateralError::Answer { url: url.to_owned(), status: status.as_u16(), reason }
 }
 
 fn unreachable(url: &str, reason: String) -> CollateralError {
@@ -163,8 +175,11 @@ impl Answer {
         std::str::from_utf8(&self.body).map_err(|error| self.wrong(format!("no text: {error}")))
     }
 
-    /// This answer is not what was asked for.
+    /// This answer is not what was asked for. Its type tells a page of something in between (a proxy, a portal) from an
+    /// answer of the service; services differ too much in it for a rule.
     pub(crate) fn wrong(&self, reason: String) -> CollateralError {
+        let kind = self.head.headers.get(CONTENT_TYPE).map(|kind| excerpt(kind.as_bytes()));
+        let reason = kind.map_or_else(|| reason.clone(), |kind| format!("{reason} (it came as `{kind}`)"));
         CollateralError::Answer { url: self.url.clone(), status: self.head.status.as_u16(), reason }
     }
 }

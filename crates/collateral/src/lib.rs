@@ -28,5 +28,5 @@ pub use bundle::{Bundle, Entry, Refused};
 pub use error::CollateralError;
 pub use http::Limits;
 pub use key::Key;
-pub use service::{Kept, Options, Service};
+pub use service::{Kept, Options, REFRESH, Service};
 pub use sources::{Choice, Chosen, Origin, Sources};

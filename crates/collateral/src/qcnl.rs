@@ -49,13 +49,17 @@ impl Switch {
     }
 }
 
+/// A file that is there and cannot be read may name a service; another one is not asked in its place.
+pub(crate) fn unreadable(why: &str) -> CollateralError {
+    CollateralError::Configuration { file: NAME.to_owned(), reason: why.to_owned() }
+}
+
 pub(crate) fn parse(text: &str) -> Result<Qcnl, CollateralError> {
     if !text.trim_start().starts_with(['{', '/']) {
         return Ok(lines(text));
     }
-    let json: Json = serde_json::from_str(&without_comments(text)).map_err(|error| {
-        CollateralError::Configuration { file: NAME.to_owned(), reason: error.to_string() }
-    })?;
+    let json = serde_json::from_str(&without_comments(text));
+    let json: Json = json.map_err(|error| unreadable(&error.to_string()))?;
     let address = json.collateral_service.or(json.pccs_url).filter(|address| !address.trim().is_empty());
     Ok(Qcnl { address, use_secure_cert: json.use_secure_cert.is_on() })
 }

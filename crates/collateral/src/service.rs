@@ -9,13 +9,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use marblerun_attest::{Collateral, Needs, Roots};
 
-use crate::cache::Cache;
+use crate::cache::{Age, Cache, Found, Slot};
 use crate::fetch::Fetcher;
 use crate::flights::Flights;
 use crate::folder::Folder;
 use crate::http::Limits;
 use crate::patience::Patience;
 use crate::{Bundle, CollateralError, Entry, Key, Refused, Sources};
+
+/// After which time collateral is fetched anew, where nobody says otherwise.
+pub const REFRESH: Duration = Duration::from_secs(60 * 60);
+
+/// For how long after its end collateral is still renewed though nobody asks, in seconds.
+const LEFT: u64 = 24 * 60 * 60;
 
 /// Bounds, and whom to trust.
 #[derive(Debug, Clone)]
@@ -30,9 +36,11 @@ pub struct Options {
     pub at_once: usize,
     /// How many of them per minute.
     pub per_minute: u32,
-    /// After which time something newer is fetched, though the old one would still do. Vendors publish new rules
-    /// before the old ones end.
+    /// After which time something newer is fetched, though the old one would still do: how much later at most a
+    /// revocation or new rules are seen, while the services answer.
     pub refresh: Duration,
+    /// How long who asks waits for something newer, once twice that time has passed and nobody tried.
+    pub wait: Duration,
     /// Where entries are kept across restarts.
     pub folder: Option<PathBuf>,
 }
@@ -70,7 +78,8 @@ impl Options {
             entries: 1024,
             at_once: 16,
             per_minute: 120,
-            refresh: Duration::from_secs(24 * 60 * 60),
+            refresh: REFRESH,
+            wait: Duration::from_secs(5),
             folder: None,
         }
     }
@@ -94,10 +103,12 @@ impl Service {
     }
 
     /// The collateral that `needs` asks for, valid at `now`: at once if it is kept, else fetched, once for all who ask
-    /// at the same time. What is kept and ageing is renewed behind the caller's back.
+    /// at the same time. What is kept and ageing is renewed behind the caller's back; only what nobody renewed in time (as
+    /// after a restart) is waited for, for a moment.
     ///
     /// # Errors
-    /// Why there is none. Nothing that is expired, older than what was seen, or not the vendor's is ever given.
+    /// Why there is none. Nothing that is expired, revoked by a newer list, older than what was seen, or not the vendor's
+    /// is ever given.
     pub async fn collateral(
         &self,
         needs: &Needs,
@@ -108,8 +119,8 @@ impl Service {
         }
         let (key, seconds) = (Key::of(needs)?, seconds(now));
         self.0.check_clock(seconds)?;
-        if let Some(kept) = self.cached(needs, now) {
-            return Ok(kept);
+        if let Some(found) = self.0.cache.find(&key, seconds) {
+            return self.or_newer(&key, needs, seconds, found, self.0.options.wait).await;
         }
         self.0.patience.check(&key, seconds)?;
         self.depart(&key, needs, seconds, self.0.options.at_once)?.outcome().await
@@ -121,14 +132,16 @@ impl Service {
     /// # Errors
     /// As [`Service::collateral`].
     pub async fn latest(&self, needs: &Needs, now: SystemTime) -> Result<Arc<Collateral>, CollateralError> {
-        let kept = self.collateral(needs, now).await?;
-        let (Ok(key), seconds) = (Key::of(needs), seconds(now)) else { return Ok(kept) };
-        if self.0.cache.find(&key, seconds).is_none_or(|found| !found.is_due) {
-            return Ok(kept);
-        }
-        match self.depart_to_renew(&key, needs, seconds) {
-            Ok(waiting) => Ok(waiting.outcome().await.unwrap_or(kept)),
-            Err(_) => Ok(kept),
+        let (Ok(key), moment) = (Key::of(needs), seconds(now)) else {
+            return self.collateral(needs, now).await;
+        };
+        self.0.check_clock(moment)?;
+        match self.0.cache.find(&key, moment) {
+            Some(found) if found.age != Age::Fresh => {
+                let found = Found { age: Age::Overdue, ..found };
+                self.or_newer(&key, needs, moment, found, Duration::MAX).await
+            }
+            _ => self.collateral(needs, now).await,
         }
     }
 
@@ -140,16 +153,18 @@ impl Service {
         }
         let (key, now) = (Key::of(needs).ok()?, seconds(now));
         let found = self.0.cache.find(&key, now)?;
-        if found.is_due {
+        if found.age != Age::Fresh {
             let _ = self.depart_to_renew(&key, needs, now);
         }
         Some(found.collateral)
     }
 
-    /// Starts to fetch something newer for all that is ageing.
+    /// Starts to fetch something newer for all that is ageing. What ended longer ago than a day is left until somebody asks
+    /// for it.
     pub fn renew(&self, now: SystemTime) {
         let now = seconds(now);
-        for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| slot.is_due(now)) {
+        let is_due = |slot: &Slot| slot.is_due(now) && now <= slot.validity.until.saturating_add(LEFT);
+        for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| is_due(slot)) {
             let _ = self.depart_to_renew(&key, &slot.needs, now);
         }
     }
@@ -168,9 +183,8 @@ impl Service {
 
     /// What is kept, and until when, for people.
     pub fn kept(&self) -> Vec<Kept> {
-        let until = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH);
         let all = self.0.cache.all().into_iter();
-        all.map(|(key, slot)| Kept { key, until: until(slot.validity.until) }).collect()
+        all.map(|(key, slot)| Kept { key, until: at(slot.validity.until) }).collect()
     }
 
     /// Takes what the folder has and counts at `now`; tells which entries do not count. It blocks on the disk.
@@ -213,7 +227,7 @@ impl Service {
 
     /// The newest time at which a vendor signed something that was kept. No clock before it is believed.
     pub fn newest_signature(&self) -> SystemTime {
-        UNIX_EPOCH.checked_add(Duration::from_secs(self.0.cache.newest())).unwrap_or(UNIX_EPOCH)
+        at(self.0.cache.newest())
     }
 
     /// Takes note of such a time from elsewhere (sealed state, a peer).
@@ -225,6 +239,11 @@ impl Service {
 /// Whether the evidence carries all that there is.
 fn comes_with_evidence(needs: &Needs) -> bool {
     matches!(needs, Needs::Nvidia { has_certificates: true })
+}
+
+/// That many seconds after the beginning of 1970.
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH)
 }
 
 /// Before 1970 nothing is valid.

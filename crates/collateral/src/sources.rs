@@ -1,5 +1,9 @@
 //! Which services are asked: by flag, else by environment, else by Intel's configuration file, else the vendors' own.
 
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
 use crate::{Address, CollateralError, qcnl};
 
 /// Intel's Provisioning Certification Service (PCS), version 4.
@@ -22,6 +26,8 @@ pub struct Sources {
     pub(crate) any_pccs: bool,
     /// A KDS.
     pub(crate) amd: Address,
+    /// Who vouches for services, beside whom the web trusts.
+    pub(crate) authorities: Vec<CertificateDer<'static>>,
 }
 
 /// What an operator said about services, as plain texts; empty ones say nothing.
@@ -31,8 +37,8 @@ pub struct Choice<'a> {
     pub pccs_flag: Option<&'a str>,
     /// The same, from the environment.
     pub pccs_environment: Option<&'a str>,
-    /// The content of `sgx_default_qcnl.conf`, which counts if neither of the above is there.
-    pub qcnl: Option<&'a str>,
+    /// The content of `sgx_default_qcnl.conf`, or why it cannot be read; it counts if neither of the above is there.
+    pub qcnl: Option<Result<&'a str, &'a str>>,
     /// Address of a KDS, from a flag.
     pub kds_flag: Option<&'a str>,
     /// The same, from the environment.
@@ -72,6 +78,7 @@ impl Sources {
             root_crl: Some(Address::parse(ROOT_CRL)?),
             any_pccs: false,
             amd: Address::parse(KDS)?,
+            authorities: Vec::new(),
         })
     }
 
@@ -84,16 +91,34 @@ impl Sources {
         let named =
             |text: Option<&str>| text.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let mut sources = Self::of_vendors()?;
-        let origin = match (named(choice.pccs_flag), named(choice.pccs_environment), named(choice.qcnl)) {
+        let origin = match (named(choice.pccs_flag), named(choice.pccs_environment), choice.qcnl) {
             (Some(address), _, _) => sources.with_pccs(&address).map(|()| Origin::Flag)?,
             (None, Some(address), _) => sources.with_pccs(&address).map(|()| Origin::Environment)?,
-            (None, None, Some(file)) => sources.with_qcnl(&file)?,
+            (None, None, Some(file)) => sources.with_qcnl(file.map_err(qcnl::unreadable)?)?,
             (None, None, None) => Origin::Default,
         };
         if let Some(kds) = named(choice.kds_flag).or(named(choice.kds_environment)) {
             sources.amd = Address::parse(&kds)?;
         }
         Ok(Chosen { sources, origin })
+    }
+
+    /// The same, where the services' own certificates may also be issued by, or be, one of those in `pem`: a PCCS of
+    /// one's own seldom has one that the web trusts. It adds nothing to what counts as collateral.
+    ///
+    /// # Errors
+    /// [`CollateralError::Authority`] if there is no certificate in it, or one that cannot be read.
+    pub fn trusting(mut self, pem: &[u8]) -> Result<Self, CollateralError> {
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let all = all.map_err(|error| CollateralError::Authority(error.to_string()))?;
+        if all.is_empty() {
+            return Err(CollateralError::Authority("there is no certificate in it".to_owned()));
+        }
+        let mut readable = RootCertStore::empty();
+        let read = all.iter().try_for_each(|one| readable.add(one.clone()));
+        read.map_err(|error| CollateralError::Authority(error.to_string()))?;
+        self.authorities.extend(all);
+        Ok(self)
     }
 
     /// The PCS or PCCS, for people.
@@ -104,6 +129,11 @@ impl Sources {
     /// The KDS, for people.
     pub fn kds(&self) -> String {
         self.amd.to_string()
+    }
+
+    /// Whether whoever answers is taken for the PCCS, as Intel's file may say.
+    pub fn takes_any_pccs(&self) -> bool {
+        self.any_pccs
     }
 
     fn with_pccs(&mut self, text: &str) -> Result<(), CollateralError> {
@@ -149,12 +179,12 @@ mod tests {
         let all = Choice {
             pccs_flag: Some("http://flag"),
             pccs_environment: Some("http://environment:1/sgx/certification/v4/"),
-            qcnl: Some(QCNL),
+            qcnl: Some(Ok(QCNL)),
             ..Choice::default()
         };
         check(all, ("http://flag:80", Origin::Flag));
         check(Choice { pccs_flag: Some(" "), ..all }, ("http://environment:1", Origin::Environment));
-        let file = Choice { qcnl: Some(QCNL), ..Choice::default() };
+        let file = Choice { qcnl: Some(Ok(QCNL)), ..Choice::default() };
         check(file, ("https://localhost:8081", Origin::Qcnl));
         check(Choice::default(), (&format!("{PCS}:443"), Origin::Default));
     }
@@ -162,10 +192,10 @@ mod tests {
     #[test]
     fn a_pccs_has_the_roots_list_itself_and_is_trusted_if_the_file_says_so() {
         let of = |choice| Sources::choose(&choice).unwrap().sources;
-        let file = of(Choice { qcnl: Some(QCNL), ..Choice::default() });
+        let file = of(Choice { qcnl: Some(Ok(QCNL)), ..Choice::default() });
         assert!(file.root_crl.is_none() && file.any_pccs);
         // An address from elsewhere is not what the file's switch was written for.
-        let flag = of(Choice { pccs_flag: Some("https://a"), qcnl: Some(QCNL), ..Choice::default() });
+        let flag = of(Choice { pccs_flag: Some("https://a"), qcnl: Some(Ok(QCNL)), ..Choice::default() });
         assert!(flag.root_crl.is_none() && !flag.any_pccs);
         let intel = of(Choice { pccs_flag: Some(PCS), ..Choice::default() });
         assert!(intel.root_crl.is_some());
@@ -174,10 +204,13 @@ mod tests {
     #[test]
     fn a_wrong_address_is_an_error_and_not_the_next_one() {
         for wrong in ["pccs:8081", "https://a/sgx/certification/v3/", "https://a/sgx/certification/v4x"] {
-            let choice = Choice { pccs_environment: Some(wrong), qcnl: Some(QCNL), ..Choice::default() };
+            let choice = Choice { pccs_environment: Some(wrong), qcnl: Some(Ok(QCNL)), ..Choice::default() };
             assert!(Sources::choose(&choice).is_err(), "{wrong}");
         }
         let choice = Choice { kds_flag: Some("kds"), ..Choice::default() };
         assert!(Sources::choose(&choice).is_err());
+        let choice = Choice { qcnl: Some(Err("permission denied")), ..Choice::default() };
+        assert!(Sources::choose(&choice).unwrap_err().to_string().contains("conf: permission denied;"));
+        check(Choice { pccs_flag: Some("http://flag"), ..choice }, ("http://flag:80", Origin::Flag));
     }
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use marblerun_attest::Roots;
-use marblerun_collateral::{self as collateral, Options};
+use marblerun_collateral::{self as collateral, Options, Sources};
 use marblerun_core::keys::{FreshKeys, KeySource};
 use marblerun_core::pki::Pki;
 use marblerun_core::{Phase, Prepared, Recovery, State};
@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 
 use crate::admissions::Admissions;
 use crate::attestation::{Attestation, Mode};
+use crate::bounded;
 use crate::config::{Config, SealTpm};
 use crate::events::Events;
 use crate::grpc::MarbleApi;
@@ -32,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::observe::Observers;
 use crate::quote::Issuer;
 use crate::recovery::Ephemeral;
+use crate::renewal::Renewal;
 use crate::sealing::Sealing;
 use crate::service::{Coordinator, Parts};
 use crate::tls::{self, Presented, Swappable};
@@ -41,10 +43,14 @@ use crate::writer::Writer;
 /// Slow activations at once: enough to use the cores, few enough to leave room for everything else.
 const SLOW_AT_ONCE: usize = 4;
 
+/// Longer files with certificates of authorities are not read, in bytes.
+const MOST_AUTHORITIES: usize = 1 << 20;
+
 /// A Coordinator with open state and bound sockets, not serving yet.
 pub struct App {
     coordinator: Coordinator,
     writer: JoinHandle<()>,
+    renewal: Renewal,
     mesh: Listener<MarbleApi>,
     client: Listener<ClientApi>,
     observers: Option<Listener<Observers>>,
@@ -103,6 +109,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let error_level = config.log.http_errors;
         Ok(Self {
+            renewal: Renewal::new(coordinator.clone(), config.collateral_refresh),
             mesh: Listener {
                 socket: bind(config.mesh).await?,
                 tls: Some(Arc::new(tls::server_config(mesh_shows, &[b"h2"])?)),
@@ -147,6 +154,7 @@ impl App {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(self.mesh.serve(stop.clone()));
         tasks.spawn(self.client.serve(stop.clone()));
+        tasks.spawn(self.renewal.run(stop.clone()));
         if let Some(observers) = self.observers {
             tasks.spawn(observers.serve(stop));
         }
@@ -179,8 +187,18 @@ fn attestation(config: &Config, tee: &dyn Tee) -> anyhow::Result<Attestation> {
     };
     let mut options = Options::new(Roots::of_hardware_vendors()?);
     options.folder = (mode == Mode::Evidence).then(|| config.seal_dir.join("collateral"));
-    let collateral = collateral::Service::new(config.collateral.clone(), options)?;
+    options.refresh = config.collateral_refresh;
+    let collateral = collateral::Service::new(sources(config)?, options)?;
     Ok(Attestation::new(mode, collateral))
+}
+
+/// Where collateral is fetched, and who vouches for those places.
+fn sources(config: &Config) -> anyhow::Result<Sources> {
+    let sources = config.collateral.clone();
+    let Some(path) = &config.collateral_ca else { return Ok(sources) };
+    let pem = bounded::read(path, MOST_AUTHORITIES)
+        .with_context(|| format!("EDG_COLLATERAL_CA: cannot read {}", path.display()))?;
+    sources.trusting(&pem).with_context(|| path.display().to_string())
 }
 
 fn open(
@@ -214,7 +232,7 @@ async fn apply_startup_manifest(coordinator: &Coordinator, config: &Config) -> a
         tracing::warn!(state = phase.code(), "the startup manifest is ignored: {}", phase.message());
         return Ok(());
     }
-    let raw = read_bounded(path)
+    let raw = bounded::read(path, MAX_MANIFEST_BYTES)
         .with_context(|| format!("EDG_STARTUP_MANIFEST: cannot read {}", path.display()))?;
     let folder = config.seal_dir.clone();
     coordinator
@@ -222,14 +240,6 @@ async fn apply_startup_manifest(coordinator: &Coordinator, config: &Config) -> a
         .await
         .with_context(|| format!("EDG_STARTUP_MANIFEST: {} cannot be set", path.display()))?;
     Ok(())
-}
-
-/// A manifest, or enough of what is larger for the checks to refuse it.
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::Read as _;
-    let mut raw = Vec::new();
-    std::fs::File::open(path)?.take(MAX_MANIFEST_BYTES as u64 + 1).read_to_end(&mut raw)?;
-    Ok(raw)
 }
 
 /// Nobody asked for them over the wire, so they are left, encrypted as they are, where the operator finds them: before

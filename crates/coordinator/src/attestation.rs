@@ -52,6 +52,12 @@ impl Attestation {
         }
     }
 
+    /// Starts to fetch something newer for all collateral that is ageing, so that what vendors revoke is seen though nobody
+    /// asks.
+    pub(crate) fn renew(&self, now: SystemTime) {
+        self.collateral.renew(now);
+    }
+
     /// Whose word counts under this deployment.
     pub(crate) fn follow(&self, deployment: &Deployment) {
         if self.mode == Mode::Evidence {
@@ -60,7 +66,7 @@ impl Attestation {
     }
 
     /// Verifies that a marble of this type is what the manifest says, and that its evidence is bound to `binding`.
-    /// Waits for collateral only if none is kept that is valid.
+    /// Waits for collateral only if none is kept that is valid, or for a moment if nobody could renew it for long.
     ///
     /// # Errors
     /// [`Refusal::UnknownMarble`], [`Refusal::Collateral`] or [`Refusal::Evidence`].
@@ -116,9 +122,6 @@ impl Attestation {
     }
 
     async fn collateral(&self, needs: &Needs, now: SystemTime) -> Result<Arc<Collateral>, Refusal> {
-        if let Some(kept) = self.collateral.cached(needs, now) {
-            return Ok(kept);
-        }
         let fetched = self.collateral.collateral(needs, now).await;
         fetched.map_err(|error| Refusal::Collateral(error.to_string()))
     }

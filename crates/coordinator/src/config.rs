@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Parser;
-use marblerun_collateral::{Choice, CollateralError, Sources};
+use marblerun_collateral::{self as collateral, Choice, CollateralError, Sources};
 use marblerun_tee::{Pcrs, Wish};
 
 use crate::hsm;
@@ -63,6 +65,12 @@ pub struct Flags {
     /// Key distribution service that has AMD's collateral [env: EDG_KDS_URL] [default: AMD's]
     #[arg(long, value_name = "URL")]
     pub kds_url: Option<String>,
+    /// Certificates (PEM) that vouch for collateral services, beside whom the web trusts [env: EDG_COLLATERAL_CA]
+    #[arg(long, value_name = "FILE")]
+    pub collateral_ca: Option<String>,
+    /// After which time collateral is fetched anew, 1m to 24h [env: EDG_COLLATERAL_REFRESH] [default: 1h]
+    #[arg(long, value_name = "DURATION")]
+    pub collateral_refresh: Option<String>,
     /// Several Coordinators share one state [env: EDG_DISTRIBUTED_COORDINATOR]
     #[arg(long, value_name = "0|1", num_args = 0..=1, default_missing_value = "1")]
     pub distributed_coordinator: Option<String>,
@@ -105,6 +113,10 @@ pub struct Config {
     pub seal_tpm: Option<SealTpm>,
     /// Where collateral is fetched.
     pub collateral: Sources,
+    /// Certificates that vouch for its services, beside whom the web trusts.
+    pub collateral_ca: Option<PathBuf>,
+    /// After which time it is fetched anew.
+    pub collateral_refresh: Duration,
     /// The HSM for manifests that ask for it, or what is missing.
     pub hsm: hsm::Chosen,
 }
@@ -151,7 +163,7 @@ impl Config {
         flags: &Flags,
         environment: &Environment,
         folder: &Path,
-        qcnl: Option<&str>,
+        qcnl: Option<Result<&str, &str>>,
     ) -> Result<Self, ConfigError> {
         let settings = Settings { environment };
         settings.refuse_distributed(flags)?;
@@ -183,10 +195,14 @@ impl Config {
             tee: settings.tee(flags)?,
             seal_tpm: settings.seal_tpm(flags)?,
             collateral: settings.collateral(flags, qcnl)?,
+            collateral_ca: settings.text(&flags.collateral_ca, "EDG_COLLATERAL_CA").map(PathBuf::from),
+            collateral_refresh: settings.refresh(flags)?,
             hsm: hsm::choose(environment).map_err(|(name, reason)| ConfigError { name, reason })?,
         })
     }
 }
+
+const REFRESH_WITHIN: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(24 * 60 * 60);
 
 const ANY: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
@@ -208,7 +224,16 @@ impl Settings<'_> {
         }
     }
 
-    fn collateral(&self, flags: &Flags, qcnl: Option<&str>) -> Result<Sources, ConfigError> {
+    /// What a vendor revokes is seen that much later, so there is an end to it; and services are not to be flooded.
+    fn refresh(&self, flags: &Flags) -> Result<Duration, ConfigError> {
+        let name = "EDG_COLLATERAL_REFRESH";
+        let Some(text) = self.text(&flags.collateral_refresh, name) else { return Ok(collateral::REFRESH) };
+        let parsed = humantime::parse_duration(&text).ok().filter(|time| REFRESH_WITHIN.contains(time));
+        let reason = || format!("{text:?} is no duration from 1m to 24h, such as 30m");
+        parsed.ok_or_else(|| ConfigError { name, reason: reason() })
+    }
+
+    fn collateral(&self, flags: &Flags, qcnl: Option<Result<&str, &str>>) -> Result<Sources, ConfigError> {
         let choice = Choice {
             pccs_flag: flags.pccs_url.as_deref(),
             pccs_environment: self.environment.get("EDG_PCCS_URL").map(String::as_str),
@@ -349,6 +374,16 @@ mod tests {
         for (wrong, why) in [("/dev/tpmrm0:x", "no number of a PCR"), ("/dev/tpmrm0:16", "proves nothing")] {
             let error = tpm(wrong).unwrap_err();
             assert!(error.reason.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn collateral_is_renewed_within_bounds() {
+        let refresh = |text: &str| parse(&[("EDG_COLLATERAL_REFRESH", text)]).map(|c| c.collateral_refresh);
+        let minutes = |minutes: u64| Ok(Duration::from_secs(60 * minutes));
+        assert_eq!((refresh(""), refresh("5m"), refresh("24h")), (minutes(60), minutes(5), minutes(24 * 60)));
+        for wrong in ["0", "1s", "25h", "never", "-1h"] {
+            assert!(refresh(wrong).unwrap_err().reason.contains("1m to 24h"), "{wrong}");
         }
     }
 

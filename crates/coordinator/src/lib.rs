@@ -6,6 +6,7 @@
 mod admissions;
 pub mod app;
 pub mod attestation;
+pub mod bounded;
 pub mod challenge;
 pub mod config;
 mod connections;
@@ -23,6 +24,7 @@ mod metrics;
 mod observe;
 mod quote;
 mod recovery;
+mod renewal;
 pub mod sealing;
 pub mod service;
 mod slow;

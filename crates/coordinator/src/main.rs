@@ -1,10 +1,13 @@
 //! `marblerun-coordinator`: reads flags and environment, then runs until it is told to stop.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Parser as _;
 use marblerun_coordinator::app::App;
+use marblerun_coordinator::bounded;
 use marblerun_coordinator::config::{Config, Flags};
 use marblerun_coordinator::logging;
 use marblerun_tee::Wish;
@@ -23,8 +26,9 @@ fn main() -> ExitCode {
     });
     gather_entropy();
     let folder = std::env::current_dir().unwrap_or_else(|_| ".".into());
-    let qcnl = std::fs::read_to_string(QCNL).ok();
-    match Config::parse(&flags, &environment, &folder, qcnl.as_deref())
+    let qcnl = qcnl(Path::new(QCNL));
+    let qcnl = qcnl.as_ref().map(|text| text.as_deref().map_err(String::as_str));
+    match Config::parse(&flags, &environment, &folder, qcnl)
         .map_err(Into::into)
         .and_then(|c| run(c, SystemTime::now))
     {
@@ -43,6 +47,19 @@ fn gather_entropy() {
 
 /// Where Intel's libraries are told which PCCS to ask; also ours, if nothing else is said.
 const QCNL: &str = "/etc/sgx_default_qcnl.conf";
+/// Longer ones are not read, in bytes.
+const MOST_QCNL: usize = 1 << 20;
+
+/// Its text, or why it cannot be read; nothing if it is not there.
+fn qcnl(path: &Path) -> Option<Result<String, String>> {
+    match bounded::read(path, MOST_QCNL) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        read => {
+            let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+            Some(text.map_err(|error| error.to_string()))
+        }
+    }
+}
 
 fn run(config: Config, clock: fn() -> SystemTime) -> anyhow::Result<()> {
     logging::install(&config.log);

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 use crate::open_enclave;
+use crate::pseudo_file;
 use crate::sealed::{self, fields, purpose_byte, purpose_of};
 use crate::{SealTo, Tee, TeeError};
 
@@ -40,7 +41,8 @@ impl Gramine {
             return Ok(None);
         }
         let kind = device.join("attestation_type");
-        if let Ok(kind) = fs::read_to_string(&kind) {
+        if let Ok(kind) = pseudo_file::read(&kind) {
+            let kind = String::from_utf8_lossy(&kind);
             let kind = kind.trim_end_matches(['\0', '\n']);
             if kind != DCAP {
                 let why =
@@ -60,7 +62,7 @@ impl Gramine {
             SealTo::Product => "keys/_sgx_mrsigner",
             SealTo::Unique => "keys/_sgx_mrenclave",
         });
-        let device_key = Zeroizing::new(read(&path)?);
+        let device_key = Zeroizing::new(pseudo_file::read(&path)?);
         if device_key.len() != 16 {
             return Err(TeeError::unreachable(
                 &path,
@@ -92,14 +94,10 @@ impl Tee for Gramine {
         let _mine = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let (question, quote) = (self.device.join("user_report_data"), self.device.join("quote"));
         fs::write(&question, report_data).map_err(|why| TeeError::unreachable(&question, why))?;
-        let evidence = read(&quote)?;
+        let evidence = pseudo_file::read(&quote)?;
         if evidence.is_empty() {
             return Err(TeeError::unreachable(&quote, "an empty quote"));
         }
         Ok(Some(open_enclave::wrap(&evidence)))
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, TeeError> {
-    fs::read(path).map_err(|why| TeeError::unreachable(path, why))
 }

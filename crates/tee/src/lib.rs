@@ -11,6 +11,7 @@ mod ioctl;
 mod machine;
 mod occlum;
 mod open_enclave;
+mod pseudo_file;
 mod sealed;
 mod sev_guest;
 mod tpm;

@@ -1,5 +1,5 @@
 //! SEV-SNP through Linux' `/dev/sev-guest`: attestation reports and derived keys (AMD SEV-SNP Firmware ABI, 56860,
-//! sections 7.2 and 7.3).
+//! sections 7.2 and 7.3), with the certificate of the signing key where the host has it.
 //!
 //! Always at VMPL 0: a guest below a service module has the module's means instead.
 
@@ -7,10 +7,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use marblerun_attest::with_certificate;
 use zeroize::Zeroizing;
 
 use crate::ioctl::{
-    self, DERIVED_KEY_ANSWER_BYTES, DERIVED_KEY_REQUEST_BYTES, REPORT_ANSWER_BYTES, REPORT_REQUEST_BYTES,
+    self, CERTIFICATES_BYTES, DERIVED_KEY_ANSWER_BYTES, DERIVED_KEY_REQUEST_BYTES, REPORT_ANSWER_BYTES,
+    REPORT_REQUEST_BYTES,
 };
 use crate::sealed::{self, fields, purpose_byte, purpose_of};
 use crate::{SealTo, Tee, TeeError};
@@ -39,6 +41,17 @@ pub trait GuestDevice: Send + Sync + std::fmt::Debug {
         answer: &mut [u8; REPORT_ANSWER_BYTES],
     ) -> io::Result<()>;
 
+    /// `SNP_GET_EXT_REPORT`: the same, with the host's table of certificates.
+    ///
+    /// # Errors
+    /// If driver, host or firmware refuse.
+    fn extended_report(
+        &self,
+        request: &[u8; REPORT_REQUEST_BYTES],
+        answer: &mut [u8; REPORT_ANSWER_BYTES],
+        certificates: &mut [u8; CERTIFICATES_BYTES],
+    ) -> io::Result<()>;
+
     /// `SNP_GET_DERIVED_KEY`.
     ///
     /// # Errors
@@ -57,6 +70,15 @@ impl GuestDevice for File {
         answer: &mut [u8; REPORT_ANSWER_BYTES],
     ) -> io::Result<()> {
         ioctl::snp_report(self, request, answer)
+    }
+
+    fn extended_report(
+        &self,
+        request: &[u8; REPORT_REQUEST_BYTES],
+        answer: &mut [u8; REPORT_ANSWER_BYTES],
+        certificates: &mut [u8; CERTIFICATES_BYTES],
+    ) -> io::Result<()> {
+        ioctl::snp_extended_report(self, request, answer, certificates)
     }
 
     fn derived_key(
@@ -110,6 +132,24 @@ impl<D: GuestDevice> SevGuest<D> {
         sealed::derive(&answer[CONTENT_AT..], fields, "marblerun sev-snp seal")
     }
 
+    /// A report with the certificate that the host has for its key. Old kernels and hosts without certificates refuse the
+    /// question: then the report alone does, and what is wrong with that is said.
+    fn extended(&self, request: &[u8; REPORT_REQUEST_BYTES]) -> Option<Vec<u8>> {
+        let (mut answer, mut table) = ([0; REPORT_ANSWER_BYTES], [0; CERTIFICATES_BYTES]);
+        self.device.extended_report(request, &mut answer, &mut table).ok()?;
+        Some(with_certificate(self.report_in(&answer).ok()?, &table))
+    }
+
+    fn report_in<'a>(&self, answer: &'a [u8; REPORT_ANSWER_BYTES]) -> Result<&'a [u8], TeeError> {
+        self.check_status(answer)?;
+        match word(answer, 4) {
+            Some(bytes) if bytes as usize == REPORT_BYTES => {
+                Ok(&answer[CONTENT_AT..CONTENT_AT + REPORT_BYTES])
+            }
+            other => Err(self.failed(format!("a report of {other:?} bytes instead of {REPORT_BYTES}"))),
+        }
+    }
+
     fn check_status(&self, answer: &[u8]) -> Result<(), TeeError> {
         match word(answer, 0) {
             Some(0) => Ok(()),
@@ -141,16 +181,12 @@ impl<D: GuestDevice> Tee for SevGuest<D> {
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Option<Vec<u8>>, TeeError> {
         let mut request = [0; REPORT_REQUEST_BYTES];
         request[..64].copy_from_slice(report_data);
+        if let Some(evidence) = self.extended(&request) {
+            return Ok(Some(evidence));
+        }
         let mut answer = [0; REPORT_ANSWER_BYTES];
         self.device.report(&request, &mut answer).map_err(|why| self.failed(why))?;
-        self.check_status(&answer)?;
-        match word(&answer, 4) {
-            Some(bytes) if bytes as usize == REPORT_BYTES => {}
-            other => {
-                return Err(self.failed(format!("a report of {other:?} bytes instead of {REPORT_BYTES}")));
-            }
-        }
-        Ok(answer.get(CONTENT_AT..CONTENT_AT + REPORT_BYTES).map(<[u8]>::to_vec))
+        Ok(Some(self.report_in(&answer)?.to_vec()))
     }
 }
 

@@ -1,5 +1,5 @@
 //! TDX and SEV-SNP through Linux' configfs-tsm (Documentation/ABI/testing/configfs-tsm-report): a folder for each
-//! question, report data in `inblob`, evidence in `outblob`.
+//! question, report data in `inblob`, evidence in `outblob`, and in `auxblob` what the host has of certificates for it.
 //!
 //! It gives no sealing key: neither the kernel's interface nor TDX has one.
 
@@ -8,8 +8,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use marblerun_attest::with_certificate;
 use zeroize::Zeroizing;
 
+use crate::pseudo_file;
 use crate::{SealTo, Tee, TeeError};
 
 /// "No such device or address": the interface is there, and no TEE behind it.
@@ -91,7 +93,11 @@ impl Tee for Tsm {
 
     fn evidence(&self, report_data: &[u8; 64]) -> Result<Option<Vec<u8>>, TeeError> {
         let entry = self.entry().map_err(|why| TeeError::unreachable(&self.reports, why))?;
-        entry.ask(report_data).map(Some)
+        let evidence = entry.ask(report_data)?;
+        Ok(Some(match self.provider {
+            Provider::Tdx => evidence,
+            Provider::Snp => with_certificate(&evidence, &entry.read("auxblob").unwrap_or_default()),
+        }))
     }
 }
 
@@ -125,8 +131,7 @@ impl Entry {
     }
 
     fn read(&self, file: &str) -> Result<Vec<u8>, TeeError> {
-        let path = self.0.join(file);
-        fs::read(&path).map_err(|why| TeeError::unreachable(&path, why))
+        pseudo_file::read(&self.0.join(file))
     }
 }
 

@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("tee", &["attest"]),
     // Coordinator and cli both fetch what vendors publish: one client, one cache, one set of bounds.
-    ("collateral", &["api", "attest"]),
+    ("collateral", &["attest"]),
     ("core", &["attest", "manifest"]),
     ("coordinator", &["api", "attest", "collateral", "core", "manifest", "store", "tee"]),
     ("marble", &["api", "attest", "tee"]),

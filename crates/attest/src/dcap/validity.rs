@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::PckAuthority;
 use super::collateral::{Edition, IntelCollateral, narrow};
 use crate::bytes::Hex;
-use crate::collateral::{Needs, Validity};
+use crate::collateral::{Needs, PublicationNumber, Validity};
 use crate::error::{Failure, PCK_CRL, ROOT_CRL};
 use crate::roots::{Roots, Vendor};
 use crate::x509::{Certificate, Chain, ChainFault, RevocationList, certificates_of_pem};
@@ -45,7 +45,8 @@ pub(crate) fn validity(
     windows.push(window_at(TCB_INFO, &tcb, now)?);
     windows.push(window_at(QE_IDENTITY, &qe, now)?);
     let (from, until) = windows.into_iter().fold((0, u64::MAX), narrow);
-    Ok(Validity { from, until, issued: issued(&lists, &tcb, &qe)?, roots: used })
+    let (issued, numbers) = (issued(&lists, &tcb, &qe)?, numbers(&lists, &tcb, &qe));
+    Ok(Validity { from, until, issued, numbers, roots: used })
 }
 
 /// Whether it speaks about the platforms that are asked for.
@@ -171,4 +172,20 @@ fn issued(
         (TCB_INFO, tcb.window(TCB_INFO)?.0),
         (QE_IDENTITY, qe.window(QE_IDENTITY)?.0),
     ]))
+}
+
+fn numbers(
+    lists: &[RevocationList; 2],
+    tcb: &Edition,
+    qe: &Edition,
+) -> BTreeMap<&'static str, PublicationNumber> {
+    let evaluation =
+        |edition: &Edition| Some(PublicationNumber::new(&edition.tcb_evaluation_data_number.to_be_bytes()));
+    let all = [
+        (ROOT_CRL, lists[0].number().cloned()),
+        (PCK_CRL, lists[1].number().cloned()),
+        (TCB_INFO, evaluation(tcb)),
+        (QE_IDENTITY, evaluation(qe)),
+    ];
+    all.into_iter().filter_map(|(part, number)| Some((part, number?))).collect()
 }

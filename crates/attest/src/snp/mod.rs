@@ -4,16 +4,20 @@
 
 mod check;
 mod collateral;
+mod evidence;
 mod report;
+mod table;
 mod tcb;
 mod validity;
 mod vek;
 
 pub use collateral::AmdCollateral;
+pub use evidence::with_certificate;
 pub use report::{GuestPolicy, SigningKey, SnpReport};
 pub use tcb::{Product, SnpTcb};
 pub use vek::VekIdentity;
 
 pub(crate) use check::{Endorsement, check};
+pub(crate) use evidence::SnpEvidence;
 pub(crate) use report::Report;
 pub(crate) use validity::validity;

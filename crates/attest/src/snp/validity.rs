@@ -30,12 +30,13 @@ pub(crate) fn validity(
         false => check_key(&VekIdentity::of(chain.leaf())?, *product, chip_id, reported_tcb, *signing_key)?,
     }
     let crl = collateral.crl.as_deref().ok_or(Failure::MissingCollateral("AMD's revocation list"))?;
-    let list = revocation_list(crl, &chain, now)?.window();
-    let (from, until) = chain.window();
+    let list = revocation_list(crl, &chain, now)?;
+    let ((from, until), window) = (chain.window(), list.window());
     Ok(Validity {
-        from: from.max(list.0),
-        until: until.min(list.1),
-        issued: BTreeMap::from([(AMD_CRL, list.0)]),
+        from: from.max(window.0),
+        until: until.min(window.1),
+        issued: BTreeMap::from([(AMD_CRL, window.0)]),
+        numbers: list.number().map(|number| (AMD_CRL, number.clone())).into_iter().collect(),
         roots: vec![chain.root().der().to_vec()],
     })
 }

@@ -9,10 +9,13 @@
 
 #[path = "../vectors/case.rs"]
 mod case;
+#[path = "../vectors/vendor.rs"]
+mod vendor;
 
 mod binding;
 mod collateral;
 mod differential;
+mod extended;
 mod mutation;
 mod policy;
 mod recorded;

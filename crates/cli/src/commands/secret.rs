@@ -16,6 +16,9 @@ use super::user::Login;
 use crate::trust::{self, Context};
 use crate::{Failure, console, file};
 
+/// What a Coordinator takes in one request, in bytes.
+const MOST: usize = 8 << 20;
+
 /// Arguments of `marblerun secret`.
 #[derive(Debug, Args)]
 pub struct Secret {
@@ -91,7 +94,7 @@ impl Set {
     }
 
     fn uploads(&self) -> Result<SecretUploads, Failure> {
-        let content = file::read(&self.file)?;
+        let content = Zeroizing::new(file::read(&self.file, MOST, "an upload of secrets")?);
         let unusable = |why: String| Failure::Argument(format!("{}: {why}", self.file.display()));
         match self.from_pem.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => {

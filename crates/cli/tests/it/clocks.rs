@@ -15,20 +15,22 @@ const IN_TEN_YEARS: &str = "+3650d";
 
 /// A scene whose Coordinator has ended with collateral on disk, and what sets clocks; `None`, said aloud, if nothing does.
 fn scene() -> Option<(Scene, PathBuf)> {
-    let Some(library) = library() else {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: faketime is not installed here");
-        return None;
-    };
+    let library = library()?;
     let mut scene = Scene::new();
     scene.activate(scene.asks_from("default")).unwrap();
     assert!(scene.coordinator.stop().unwrap().success());
     Some((scene, library))
 }
 
-/// Where Debian has it: under the name of the machine's architecture.
-fn library() -> Option<PathBuf> {
+/// Where Debian has it: under the name of the machine's architecture. Says aloud if it is not there.
+pub(crate) fn library() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok);
-    folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|library| library.exists())
+    let mut libraries = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+    let found = libraries.find(|library| library.exists());
+    if found.is_none() {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: faketime is not installed here");
+    }
+    found
 }
 
 /// The Coordinator on the same state, with a clock that is wrong. Preloaded and not by the program `faketime`, which would

@@ -44,12 +44,18 @@ impl Desk {
     }
 
     pub(crate) fn call(&self, args: &[&str]) -> Call {
+        self.call_in(&[], args)
+    }
+
+    /// The same, with more in the environment.
+    pub(crate) fn call_in(&self, environment: &[(&str, &str)], args: &[&str]) -> Call {
         let output = Command::new(env!("CARGO_BIN_EXE_marblerun"))
             .args(args)
             .current_dir(self.folder.path())
             .env_clear()
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
             .env("SOFTHSM2_CONF", self.folder.path().join("softhsm2.conf"))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .output()
             .unwrap();

@@ -12,6 +12,7 @@ use marblerun_collateral::{Bundle, Entry};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
+use crate::lab::Lab;
 
 const CASE: &str = "tdx/v4-uptodate";
 /// 2025-07-04T10:16:00Z, for which the case was recorded.
@@ -49,6 +50,9 @@ fn at(time: Duration, desk: &Desk, args: &[&str]) -> bool {
         // Nobody answers there.
         pccs_url: Some("http://127.0.0.1:1".to_owned()),
         kds_url: Some("http://127.0.0.1:1".to_owned()),
+        collateral_ca: None,
+        emulator: None,
+        simulation: false,
         root: desk.path("machine"),
     };
     let file = |arg: &&str| match arg.contains('.') {
@@ -75,6 +79,26 @@ fn what_was_not_verified_says_so() {
     desk.write("garbage.bin", "garbage");
     desk.refused(&["evidence", "inspect", "garbage.bin"], "no known format");
     desk.refused(&["evidence", "inspect", "missing.bin"], "missing.bin");
+}
+
+#[test]
+fn files_without_an_end_are_refused_by_name_and_bound() {
+    let desk = desk();
+    std::fs::write(desk.path("large.bin"), vec![7; (1 << 20) + 1]).unwrap();
+    desk.refused(&["evidence", "inspect", "large.bin"], "large.bin: it has more than 1048576 bytes");
+    let seen = desk.done(&["doctor", "--offline", "--collateral", "/dev/zero"]);
+    assert!(seen.contains("[TROUBLE] collateral: reading /dev/zero: it has more than"), "{seen}");
+    let endless = |args: &[&str]| desk.refused(args, "/dev/zero: it has more than");
+    endless(&["evidence", "inspect", "/dev/zero"]);
+    endless(&["evidence", "inspect", "quote.bin", "--verify", "--collateral-ca", "/dev/zero"]);
+    endless(&["evidence", "inspect", "quote.bin", "--verify", "--collateral", "/dev/zero"]);
+    endless(&["evidence", "inspect", "quote.bin", "--verify", "--era-config", "/dev/zero"]);
+    endless(&["secret", "set", "a", "localhost:1", "--cert", "/dev/zero", "--key", "b"]);
+    endless(&["status", "localhost:1", "--coordinator-cert", "/dev/zero"]);
+    // Nothing else that it could be is tried in its place.
+    desk.write("empty.pem", "");
+    let empty = ["evidence", "inspect", "quote.bin", "--verify", "--collateral-ca", "empty.pem"];
+    desk.refused(&empty, "there is no certificate in it");
 }
 
 #[test]
@@ -124,6 +148,55 @@ fn the_doctor_says_what_is_there_and_what_to_change() {
     );
     let report =
         desk.done(&["doctor", "--pccs-url", "http://127.0.0.1:1", "--kds-url", "http://127.0.0.1:1"]);
-    assert!(report.contains("[TROUBLE] http://127.0.0.1:1") && report.contains("carry a bundle"), "{report}");
+    assert!(
+        report.contains("[TROUBLE] AMD's service at http://127.0.0.1:1") && report.contains("carry a bundle"),
+        "{report}"
+    );
     desk.done(&["doctor", "--offline", "--pccs-url", "nonsense"]);
+}
+
+/// What the doctor says in an environment, as JSON.
+fn doctor(desk: &Desk, environment: &[(&str, &str)], args: &[&str]) -> Vec<Value> {
+    let call = desk.call_in(environment, &[&["doctor", "--format", "json"], args].concat());
+    assert_eq!(call.code, 0, "{call:?}");
+    let report: Value = serde_json::from_str(&call.stdout).unwrap();
+    report["findings"].as_array().unwrap().clone()
+}
+
+#[track_caller]
+fn finds(findings: &[Value], state: &str, words: &str) {
+    let there = findings.iter().any(|one| one["state"] == state && one.to_string().contains(words));
+    assert!(there, "{state} {words:?}: {findings:#?}");
+}
+
+#[test]
+fn the_doctor_says_what_would_run_in_this_environment() {
+    let desk = Desk::new();
+    let offline = ["--offline"];
+    finds(&doctor(&desk, &[], &offline), "absent", "no trusted execution environment");
+    finds(&doctor(&desk, &[("OE_SIMULATION", "1")], &offline), "trouble", "NOTHING IS PROTECTED");
+    let both = [("OE_SIMULATION", "1"), ("EDG_EMULATOR", "nowhere.sock")];
+    finds(&doctor(&desk, &both, &offline), "trouble", "are both set");
+    finds(&doctor(&desk, &both[1..], &offline), "trouble", "nowhere.sock");
+}
+
+#[test]
+fn the_doctor_knows_a_software_tee_and_what_is_missing_for_it() {
+    let lab = Lab::new();
+    let (url, desk) = (lab.url(), &lab.desk);
+    let socket = desk.path("tee/default.sock").display().to_string();
+    let emulator = [("EDG_EMULATOR", &*socket)];
+    let findings = doctor(desk, &emulator, &["--offline"]);
+    finds(
+        &findings,
+        "ok",
+        "would run in the software TEE (EDG_EMULATOR, emulated-sgx), which protects nothing",
+    );
+    finds(&findings, "trouble", &format!("set EDG_PCCS_URL and EDG_KDS_URL to {url}"));
+    let named = [emulator[0], ("EDG_PCCS_URL", &url), ("EDG_KDS_URL", &url)];
+    let findings = doctor(desk, &named, &[]);
+    finds(&findings, "ok", "is asked for where it is served");
+    finds(&findings, "ok", &format!("{url} (named by EDG_KDS_URL)"));
+    finds(&findings, "ok", "answers");
+    assert!(findings.iter().all(|finding| finding["state"] != "trouble"), "{findings:#?}");
 }

@@ -1,11 +1,13 @@
 //! A PCCS in front of the emulator's: it hands on what is asked, remembers it, and has a gate that the test closes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader, copy_bidirectional,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::lab::SOON;
 
@@ -22,7 +24,7 @@ pub(crate) enum Gate {
 
 /// Listens as long as its runtime runs.
 pub(crate) struct Pccs {
-    address: SocketAddr,
+    url: String,
     shared: Arc<Shared>,
 }
 
@@ -35,20 +37,33 @@ struct Shared {
 impl Pccs {
     /// In front of the one at `emulator`, a host with a port.
     pub(crate) async fn start(emulator: &str) -> Self {
+        Self::behind(emulator, None).await
+    }
+
+    /// The same, behind TLS if there is a certificate.
+    pub(crate) async fn behind(emulator: &str, tls: Option<TlsAcceptor>) -> Self {
+        let scheme = if tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (gate, asked) = (watch::Sender::new(Gate::Open), watch::Sender::default());
         let shared = Arc::new(Shared { emulator: emulator.to_owned(), gate, asked });
-        let pccs = Self { address: listener.local_addr().unwrap(), shared: shared.clone() };
+        let port = listener.local_addr().unwrap().port();
+        let pccs = Self { url: format!("{scheme}:{port}"), shared: shared.clone() };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, shared.clone()));
+                let (tls, shared) = (tls.clone(), shared.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, shared).await,
+                        Some(tls) => serve(tls.accept(stream).await?, shared).await,
+                    }
+                });
             }
         });
         pccs
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     pub(crate) fn turn(&self, gate: Gate) {
@@ -73,7 +88,7 @@ fn count(questions: &[String], part: &str) -> usize {
 }
 
 /// Whoever hangs up in the middle is nobody's concern here.
-async fn serve(caller: TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
+async fn serve(caller: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) -> std::io::Result<()> {
     let mut caller = BufReader::new(caller);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") && caller.read_line(&mut head).await? > 0 {}

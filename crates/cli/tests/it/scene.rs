@@ -118,7 +118,7 @@ impl Scene {
         self.runtime.block_on(call).unwrap()
     }
 
-    fn folder(&self) -> Folder {
+    pub(crate) fn folder(&self) -> Folder {
         Folder::at(&self.lab.desk.path("tee"))
     }
 }

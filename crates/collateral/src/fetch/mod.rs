@@ -8,7 +8,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 
 use crate::http::{Http, Limits};
-use crate::{CollateralError, Sources, tls};
+use crate::tls::{self, Whom};
+use crate::{CollateralError, Sources};
 
 /// Asks the services.
 #[derive(Debug)]
@@ -20,8 +21,9 @@ pub(crate) struct Fetcher {
 
 impl Fetcher {
     pub(crate) fn new(sources: Sources, limits: Limits) -> Result<Self, CollateralError> {
-        let pccs = Http { tls: tls::config(sources.any_pccs)?, limits };
-        let kds = Http { tls: tls::config(false)?, limits };
+        let known = Whom::Known(&sources.authorities);
+        let pccs = Http { tls: tls::config(if sources.any_pccs { Whom::Anyone } else { known })?, limits };
+        let kds = Http { tls: tls::config(known)?, limits };
         Ok(Self { sources, pccs, kds })
     }
 

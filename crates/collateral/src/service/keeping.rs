@@ -1,11 +1,10 @@
 //! Keeping what counts, in memory and in the folder.
 
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
 
-use marblerun_attest::{Collateral, Needs};
+use marblerun_attest::{Collateral, Failure, Needs};
 
-use super::Inner;
+use super::{Inner, Service, at};
 use crate::cache::Slot;
 use crate::{CollateralError, Entry, Key, Refused};
 
@@ -34,21 +33,27 @@ impl Inner {
         now: u64,
     ) -> Result<(Slot, Option<Key>), CollateralError> {
         let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let at = UNIX_EPOCH.checked_add(Duration::from_secs(now)).unwrap_or(UNIX_EPOCH);
         let refused = |failure| CollateralError::Refused { key: key.to_string(), failure };
-        let validity = collateral.validity(needs, &roots, at).map_err(refused)?;
+        let validity = collateral.validity(needs, &roots, at(now)).map_err(refused)?;
         let half = validity.until.saturating_sub(fetched) / 2;
-        let due = fetched.saturating_add(half.min(self.options.refresh.as_secs()));
-        let slot = Slot {
-            needs: needs.clone(),
-            collateral: Arc::new(collateral),
-            validity,
-            fetched,
-            tried: fetched,
-            due,
-        };
+        let step = half.min(self.options.refresh.as_secs());
+        let (due, overdue) = (fetched.saturating_add(step), fetched.saturating_add(2 * step));
+        let collateral = Arc::new(collateral);
+        let (needs, tried) = (needs.clone(), fetched);
+        let slot = Slot { needs, collateral, validity, fetched, tried, due, overdue };
         let unused = self.cache.keep(key, slot.clone())?;
         Ok((slot, unused))
+    }
+
+    /// The keys of what rests on a certificate that one of the roots' lists in `newer` names.
+    fn revoked_by(&self, newer: &Collateral, now: u64) -> Vec<Key> {
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_revoked = |slot: &Slot| {
+            let with_list = with_roots_list(&slot.collateral, newer);
+            matches!(with_list.validity(&slot.needs, &roots, at(now)), Err(Failure::Revoked { .. }))
+        };
+        let all = self.cache.all().into_iter();
+        all.filter(|(_, slot)| is_revoked(slot)).map(|(key, _)| key).collect()
     }
 
     /// A folder that cannot be written costs a fetch after the next restart, and nothing else.
@@ -63,6 +68,36 @@ impl Inner {
             tracing::warn!(%error, "collateral was not saved");
         }
     }
+}
+
+impl Service {
+    /// What was fetched is refused because a list names one of its certificates. What is kept may rest on the same one, and
+    /// does not outlive the root's word against it just because nothing came in its place. Held against each entry by
+    /// itself: somebody in between may have put a revoked certificate beside a genuine list.
+    pub(super) async fn withdraw_revoked(&self, refused: &Collateral, why: &CollateralError, now: u64) {
+        if !matches!(why, CollateralError::Refused { failure: Failure::Revoked { .. }, .. }) {
+            return;
+        }
+        for key in self.0.revoked_by(refused, now) {
+            tracing::error!(%key, %why, "collateral is withdrawn: evidence of these platforms is refused");
+            self.0.cache.remove(&key);
+            let Some(folder) = self.0.folder.clone() else { continue };
+            // One that cannot be changed is held against the newer list again after the next start.
+            let _ = tokio::task::spawn_blocking(move || folder.remove(&key)).await;
+        }
+    }
+}
+
+/// The same with the root's revocation list of another.
+fn with_roots_list(collateral: &Collateral, other: &Collateral) -> Collateral {
+    let mut with = collateral.clone();
+    if let (Some(intel), Some(other)) = (&mut with.intel, &other.intel) {
+        intel.root_ca_crl.clone_from(&other.root_ca_crl);
+    }
+    if let (Some(amd), Some(other)) = (&mut with.amd, &other.amd) {
+        amd.crl.clone_from(&other.crl);
+    }
+    with
 }
 
 impl Slot {

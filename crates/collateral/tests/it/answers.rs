@@ -45,7 +45,9 @@ async fn answers_that_are_no_collateral_are_named() {
     check(TCB, Answer::ok("{}"), "missing field `tcbInfo`").await;
     check(TCB, Answer::ok(r#"{"tcbInfo":{},"signature":"00"}"#), "header TCB-Info-Issuer-Chain").await;
     check(ROOT_CRL, Answer::ok("<html>"), "no revocation list").await;
-    check(ROOT_CRL, Answer::ok(vec![0x30; 70_000]), "length limit").await;
+    check(ROOT_CRL, Answer::ok(vec![0x30; 70_000]), "more than 65536 bytes").await;
+    let page = Answer::ok("<html>Sign in first</html>").header("content-type", "text/html");
+    check(TCB, page, "it came as `text/html`").await;
     check(PCK_CRL, Answer::ok(vec![0x30]), "header SGX-PCK-CRL-Issuer-Chain").await;
 }
 

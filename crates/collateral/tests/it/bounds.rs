@@ -6,7 +6,7 @@ use marblerun_attest::{Hex, Needs, PckAuthority};
 use marblerun_collateral::{CollateralError, Limits};
 
 use crate::recorded::{Case, service, with};
-use crate::server::Server;
+use crate::server::{Answer, Server};
 
 const CASE: &str = "sgx/v3-icx-eval17-swhardening";
 
@@ -74,7 +74,34 @@ async fn a_service_that_never_answers_is_given_up() {
     let limits = Limits { answer: Duration::from_millis(50), ..Limits::default() };
     let service = with(&server, |options| options.limits = limits);
     let error = service.collateral(&case.needs, case.at).await.unwrap_err();
-    assert!(error.to_string().contains("no answer within"), "{error}");
+    assert!(error.to_string().contains("no whole answer within"), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_byte_by_byte_is_given_up() {
+    let (server, case) = (Server::start().await, Case::load(CASE));
+    case.serve(&server);
+    // Each byte comes soon enough, and all of them would take far longer than an answer may.
+    let endless = Answer::ok(vec![0x30; 2_000]).slowly(Duration::from_millis(5));
+    server.answer("/sgx/certification/v4/rootcacrl", endless);
+    let limits = Limits { answer: Duration::from_millis(100), ..Limits::default() };
+    let service = with(&server, |options| options.limits = limits);
+    let error = service.collateral(&case.needs, case.at).await.unwrap_err();
+    assert!(error.to_string().contains("no whole answer within 100ms"), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_is_sent_elsewhere() {
+    let (server, elsewhere, case) = (Server::start().await, Server::start().await, Case::load(CASE));
+    case.serve(&elsewhere);
+    for status in [301, 302, 303, 307, 308] {
+        let target = "/sgx/certification/v4/rootcacrl";
+        case.serve(&server);
+        server.answer(target, Answer::status(status).header("location", &(elsewhere.url() + target)));
+        let error = service(&server).collateral(&case.needs, case.at).await.unwrap_err();
+        assert!(matches!(error, CollateralError::Answer { status: told, .. } if told == status), "{error}");
+    }
+    assert_eq!(elsewhere.asked("/"), 0);
 }
 
 #[tokio::test]

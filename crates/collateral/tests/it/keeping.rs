@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use marblerun_attest::{Collateral, Roots};
-use marblerun_collateral::{CollateralError, Service};
+use marblerun_collateral::{CollateralError, REFRESH, Service};
 
 use crate::recorded::{Case, days, service, with};
 use crate::server::{Answer, Server};
@@ -90,6 +90,73 @@ async fn a_service_that_is_down_costs_nothing_until_the_collateral_ends() {
     let error = service.collateral(&case.needs, too_late).await.unwrap_err();
     assert!(matches!(error, CollateralError::Answer { status: 503, .. }), "{error}");
     assert!(service.cached(&case.needs, too_late).is_none());
+}
+
+#[tokio::test]
+async fn what_is_ageing_is_renewed_without_anybody_asking() {
+    let (server, case, later) = (Server::start().await, Case::load(OTHER), Case::load(LATER));
+    case.serve(&server);
+    let service = service(&server);
+    service.collateral(&case.needs, case.at).await.unwrap();
+    later.serve(&server);
+    let due = case.at + REFRESH;
+    service.renew(due - Duration::from_secs(1));
+    assert!(is_of(&service, &case, &case, case.at), "not due yet");
+    assert_eq!(server.asked(TCB), 1);
+    service.renew(due);
+    until(|| is_of(&service, &case, &later, case.at + Duration::from_secs(60))).await;
+    service.renew(due);
+    assert_eq!(server.asked(TCB), 2, "nor is the new one");
+}
+
+#[tokio::test]
+async fn what_ended_long_ago_is_left_until_somebody_asks() {
+    let (server, case, other) = (Server::start().await, Case::load(OTHER), Case::load(ONE));
+    case.serve(&server);
+    let service = service(&server);
+    service.collateral(&case.needs, case.at).await.unwrap();
+    let much_later = case.at + days(100);
+    service.renew(much_later);
+    // Time for a question: another one that comes after it.
+    service.collateral(&other.needs, much_later).await.unwrap_err();
+    assert_eq!(server.asked(TCB), 1);
+    service.collateral(&case.needs, much_later).await.unwrap_err();
+    assert_eq!(server.asked(TCB), 2);
+}
+
+#[tokio::test]
+async fn what_nobody_renewed_in_time_is_given_only_if_nothing_newer_comes_soon() {
+    let (server, case, later) = (Server::start().await, Case::load(OTHER), Case::load(LATER));
+    case.serve(&server);
+    let service = with(&server, |options| options.wait = Duration::from_secs(60));
+    let first = service.collateral(&case.needs, case.at).await.unwrap();
+    later.serve(&server);
+    let at = case.at + 2 * REFRESH;
+    let one_before = service.collateral(&case.needs, at - Duration::from_secs(1)).await.unwrap();
+    assert!(Arc::ptr_eq(&one_before, &first), "what is due alone is not waited for");
+    let newer = service.collateral(&case.needs, at).await.unwrap();
+    assert_eq!(newer.intel.as_ref(), Some(&later.collateral));
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_keeps_nobody_waiting_for_long() {
+    let (server, case) = (Server::start().await, Case::load(OTHER));
+    case.serve(&server);
+    let service = with(&server, |options| {
+        options.wait = Duration::from_millis(50);
+        options.limits.answer = Duration::from_millis(200);
+    });
+    let first = service.collateral(&case.needs, case.at).await.unwrap();
+    server.hold("tcb");
+    let at = case.at + days(1);
+    assert!(Arc::ptr_eq(&service.collateral(&case.needs, at).await.unwrap(), &first));
+    // The attempt fails in the end; from then on nobody waits at all.
+    let _ = service.latest(&case.needs, at).await;
+    let begin = tokio::time::Instant::now();
+    for _ in 0..100 {
+        assert!(Arc::ptr_eq(&service.collateral(&case.needs, at + REFRESH).await.unwrap(), &first));
+    }
+    assert!(begin.elapsed() < Duration::from_secs(2), "each would have waited 50 ms");
 }
 
 #[tokio::test]

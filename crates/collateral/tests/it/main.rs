@@ -7,6 +7,7 @@ mod amd;
 mod answers;
 mod bounds;
 mod bundles;
+mod https;
 mod keeping;
 mod recorded;
 mod server;

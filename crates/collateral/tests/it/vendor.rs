@@ -32,9 +32,30 @@ impl AmdVendor {
 
     /// Serves chain and revocation list of Milan's VCEKs.
     pub(crate) fn serve(&self, server: &Server, revoked: &[u64]) {
+        self.serve_list(server, 1, revoked);
+    }
+
+    /// The same, with a revocation list of this number.
+    pub(crate) fn serve_list(&self, server: &Server, number: u64, revoked: &[u64]) {
         let chain = self.issuer_certificate().pem() + &self.root_certificate().pem();
         server.answer("/vcek/v1/Milan/cert_chain", Answer::ok(chain));
-        server.answer("/vcek/v1/Milan/crl", Answer::ok(self.crl(revoked)));
+        server.answer("/vcek/v1/Milan/crl", Answer::ok(self.crl(number, revoked)));
+    }
+
+    /// Serves chain and revocation list of Milan's VLEKs; the issuer is the same here.
+    pub(crate) fn serve_vlek_line(&self, server: &Server) {
+        let chain = self.issuer_certificate().pem() + &self.root_certificate().pem();
+        server.answer("/vlek/v1/Milan/cert_chain", Answer::ok(chain));
+        server.answer("/vlek/v1/Milan/crl", Answer::ok(self.crl(1, &[])));
+    }
+
+    /// Serves an issuer with this serial number, and the list that revokes it.
+    pub(crate) fn serve_other_issuer(&self, server: &Server, serial: u64) {
+        let (other, key) = authority("SEV-Milan", serial);
+        let root = Issuer::from_params(&self.root.0, &self.root.1);
+        let chain = other.signed_by(&key, &root).unwrap().pem() + &self.root_certificate().pem();
+        server.answer("/vcek/v1/Milan/cert_chain", Answer::ok(chain));
+        server.answer("/vcek/v1/Milan/crl", Answer::ok(self.crl(2, &[serial])));
     }
 
     /// Serves the certificate of a chip's key.
@@ -71,7 +92,7 @@ impl AmdVendor {
         params.signed_by(&key(), &issuer).unwrap().der().to_vec()
     }
 
-    fn crl(&self, revoked: &[u64]) -> Vec<u8> {
+    fn crl(&self, number: u64, revoked: &[u64]) -> Vec<u8> {
         let revoked = revoked.iter().map(|serial| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: date("2026-05-01T00:00:00Z"),
@@ -81,7 +102,7 @@ impl AmdVendor {
         let params = CertificateRevocationListParams {
             this_update: date("2026-05-01T00:00:00Z"),
             next_update: date("2027-05-01T00:00:00Z"),
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,

@@ -64,6 +64,22 @@ fn a_tpm_seals_only_where_it_is_wanted_and_needed() {
     assert!(with("/dev/null:23").contains("EDG_COORDINATOR_SEAL_TPM: the TEE refuses: PCR 23"));
 }
 
+#[test]
+fn a_wrong_setting_of_the_collateral_services_ends_the_start() {
+    let folder = TempDir::new().unwrap();
+    let empty = folder.path().join("empty.pem");
+    fs::write(&empty, "").unwrap();
+    let with = |name: &str, value: &str| refused(options().env(name, value));
+    let missing = with("EDG_COLLATERAL_CA", "/no-such-file.pem");
+    assert!(missing.contains("EDG_COLLATERAL_CA: cannot read /no-such-file.pem"), "{missing}");
+    let empty = with("EDG_COLLATERAL_CA", &empty.display().to_string());
+    assert!(empty.contains("empty.pem") && empty.contains("there is no certificate in it"), "{empty}");
+    let endless = with("EDG_COLLATERAL_CA", "/dev/zero");
+    assert!(endless.contains("it has more than the 1048576 bytes"), "{endless}");
+    let never = with("EDG_COLLATERAL_REFRESH", "never");
+    assert!(never.contains("no duration from 1m to 24h"), "{never}");
+}
+
 /// A request whose body is still on its way when the Coordinator is told to stop.
 #[test]
 fn sigterm_finishes_what_is_under_way_and_lets_go_of_the_folder() {

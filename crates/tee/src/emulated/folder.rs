@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{EmulatorError, Settings, Vendor};
+use crate::pseudo_file;
 
 const VENDOR: &str = "vendor.json";
 const SETTINGS: &str = "emulator.json";
+/// Longer files are not read, in bytes: a platform has less than one KiB in the settings.
+const LONGEST: u64 = 64 << 20;
 
 /// The folder of an emulator.
 #[derive(Debug, Clone)]
@@ -28,7 +31,7 @@ impl Folder {
     /// # Errors
     /// If what is there cannot be used; it is never replaced.
     pub fn vendor_or_new(&self, now: SystemTime) -> Result<Vendor, EmulatorError> {
-        match fs::read(self.0.join(VENDOR)) {
+        match pseudo_file::within(&self.0.join(VENDOR), LONGEST) {
             Err(why) if why.kind() == ErrorKind::NotFound => self.create(now),
             _ => self.vendor(),
         }
@@ -40,7 +43,9 @@ impl Folder {
     /// If there are none or they cannot be read.
     pub fn vendor(&self) -> Result<Vendor, EmulatorError> {
         let path = self.0.join(VENDOR);
-        let text = zeroize::Zeroizing::new(fs::read(&path).map_err(|why| EmulatorError::file(&path, &why))?);
+        let text = zeroize::Zeroizing::new(
+            pseudo_file::within(&path, LONGEST).map_err(|why| EmulatorError::file(&path, &why))?,
+        );
         Vendor::from_json(&text)
             .map_err(|why| EmulatorError::File { path, why: format!("these are no vendors: {why}") })
     }
@@ -62,7 +67,7 @@ impl Folder {
     /// If they cannot be read or mean nothing.
     pub fn settings(&self) -> Result<Settings, EmulatorError> {
         let path = self.0.join(SETTINGS);
-        let text = fs::read(&path).map_err(|why| EmulatorError::file(&path, &why))?;
+        let text = pseudo_file::within(&path, LONGEST).map_err(|why| EmulatorError::file(&path, &why))?;
         serde_json::from_slice(&text).map_err(|why| EmulatorError::File { path, why: why.to_string() })
     }
 

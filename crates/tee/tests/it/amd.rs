@@ -35,6 +35,16 @@ fn vcek(settings: &Settings, product: Product, report: &[u8]) -> Vec<u8> {
     get(settings, &format!("/vcek/v1/{}/{chip}?{svns}&ucodeSPL={}", product.name(), tcb[7])).body
 }
 
+/// A report of the default platform, and what a host says beside it that has the certificate of its key.
+pub(crate) fn report_and_table(settings: &Settings, product: Product) -> (Vec<u8>, Vec<u8>) {
+    let report = report(settings);
+    let certificate = vcek(settings, product, &report);
+    let guid = hex::decode("63da758de6644564adc5f4b93be8accd").unwrap();
+    let (offset, length) = (48_u32.to_le_bytes(), u32::try_from(certificate.len()).unwrap().to_le_bytes());
+    let table = [&guid[..], &offset, &length, &[0; 24], &certificate].concat();
+    (report, table)
+}
+
 #[test]
 fn fields_are_where_amd_puts_them() {
     let report = report(&on(Product::Genoa, 3));

@@ -3,7 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use marblerun_attest::with_certificate;
+use marblerun_tee::emulated::{Kind, Product};
 use marblerun_tee::{Gramine, SealTo, Tee as _, TeeError, Tsm, Wish, detect_in};
+
+use crate::amd::report_and_table;
+use crate::world::{REPORT_DATA, with};
 
 /// A machine whose devices are files in a folder.
 struct Machine(tempfile::TempDir);
@@ -96,6 +101,35 @@ fn a_confidential_machine_gives_evidence_and_no_sealing_key() {
     asked.sort();
     assert_eq!(asked.len(), 2);
     assert_eq!(fs::read(asked[1].join("inblob")).unwrap(), [9; 64]);
+}
+
+#[test]
+fn what_the_host_says_beside_a_report_is_taken_if_it_fits() {
+    let settings = with(|platform| (platform.tee, platform.product) = (Kind::Snp, Product::Genoa));
+    let (report, table) = report_and_table(&settings, Product::Genoa);
+    let machine = Machine::new().with_tsm();
+    let guest = Tsm::with(&machine.tsm(), sev_guest_with_files).unwrap().unwrap();
+    let evidence = |table: Option<&[u8]>| {
+        fs::write(machine.0.path().join("outblob"), &report).unwrap();
+        let aux = machine.0.path().join("auxblob");
+        table.map_or_else(|| drop(fs::remove_file(&aux)), |table| fs::write(&aux, table).unwrap());
+        guest.evidence(&REPORT_DATA).unwrap().unwrap()
+    };
+    assert_eq!(evidence(None), report);
+    assert_eq!(evidence(Some(&[])), report);
+    assert_eq!(evidence(Some(b"garbage")), report);
+    assert_eq!(evidence(Some(&table)), with_certificate(&report, &table));
+    assert!(evidence(Some(&table)).len() > report.len());
+}
+
+/// As the kernel of an SNP guest, with the files that the test wrote beside.
+fn sev_guest_with_files(entry: &Path) -> std::io::Result<()> {
+    kernel(entry, "sev_guest")?;
+    let folder = entry.ancestors().nth(6).unwrap_or(entry);
+    for file in ["outblob", "auxblob"].into_iter().filter(|file| folder.join(file).exists()) {
+        fs::copy(folder.join(file), entry.join(file))?;
+    }
+    Ok(())
 }
 
 #[test]

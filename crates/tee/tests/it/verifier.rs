@@ -1,11 +1,16 @@
 //! The evidence of the emulator before our own verifier: the path that Coordinators and clients take.
 
+use std::io;
+use std::path::Path;
+
 use marblerun_attest::{
     AmdCollateral, Appraisal, Binding, Claims, Collateral, Failure, Genuine, IntelCollateral, Memory, Needs,
     PckAuthority, Roots, Vendor, needs,
 };
-use marblerun_tee::emulated::{Product, Settings, TcbStatus};
+use marblerun_tee::emulated::{Kind, Product, Settings, TcbStatus};
+use marblerun_tee::{GuestDevice, SevGuest, Tee as _};
 
+use crate::amd::report_and_table;
 use crate::qvl::{collateral, pem_to_der};
 use crate::world::{REPORT_DATA, VENDOR, domain, enclave, get, guest, now, with};
 
@@ -158,4 +163,51 @@ fn without_its_root_the_emulator_is_a_stranger() {
     let report = VENDOR.platform("default", &settings).unwrap().snp_report(&guest(), &REPORT_DATA).unwrap();
     let refused = genuine(&report, &amd(&settings, Product::Genoa, &report), &hardware).unwrap_err();
     assert!(matches!(refused, Failure::UntrustedRoot { .. }), "{refused}");
+}
+
+#[test]
+fn a_report_with_its_hosts_certificate_needs_only_what_its_line_has() {
+    let settings = with(|platform| (platform.tee, platform.product) = (Kind::Snp, Product::Milan));
+    let (report, table) = report_and_table(&settings, Product::Milan);
+    let guest = SevGuest::with(HostWithTable(report.clone(), table), Path::new("/dev/sev-guest"));
+    let evidence = guest.evidence(&REPORT_DATA).unwrap().unwrap();
+    assert!(matches!(needs(&evidence), Ok(Needs::Amd { has_certificate: true, .. })));
+    let mut line = amd(&settings, Product::Milan, &report);
+    if let Some(amd) = &mut line.amd {
+        amd.vek.clear();
+    }
+    genuine(&evidence, &line, &roots()).unwrap();
+    genuine(&report, &line, &roots()).unwrap_err();
+    // The list still counts.
+    let mut revoked = settings.clone();
+    revoked.published.revoked_ask = true;
+    let revoked = amd(&revoked, Product::Milan, &report);
+    let failure = genuine(&evidence, &revoked, &roots()).unwrap_err();
+    assert!(matches!(failure, Failure::Revoked { .. }), "{failure}");
+}
+
+/// The driver of a guest whose host has the certificate of its chip.
+#[derive(Debug)]
+struct HostWithTable(Vec<u8>, Vec<u8>);
+
+impl GuestDevice for HostWithTable {
+    fn report(&self, _: &[u8; 96], answer: &mut [u8; 4000]) -> io::Result<()> {
+        answer[4..8].copy_from_slice(&1184_u32.to_le_bytes());
+        answer[32..32 + 1184].copy_from_slice(&self.0);
+        Ok(())
+    }
+
+    fn extended_report(
+        &self,
+        request: &[u8; 96],
+        answer: &mut [u8; 4000],
+        certificates: &mut [u8; 16384],
+    ) -> io::Result<()> {
+        certificates[..self.1.len()].copy_from_slice(&self.1);
+        self.report(request, answer)
+    }
+
+    fn derived_key(&self, _: &[u8; 32], _: &mut [u8; 64]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use marblerun_collateral::{Chosen, Kept, Origin, Refused, Service};
+use marblerun_attest::Failure as Untrue;
+use marblerun_collateral::{Chosen, CollateralError, Kept, Origin, Refused, Service};
 
 use super::{Finding, State};
 use crate::Failure;
@@ -16,8 +17,8 @@ const SOON: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 pub(super) async fn look(context: &Context, offline: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     match chosen(context) {
-        Ok(chosen) => findings.push(named(&chosen)),
-        Err(failure) => findings.push(trouble("address of the collateral service", &failure)),
+        Ok(chosen) => findings.extend(named(&chosen, context)),
+        Err(failure) => findings.push(trouble("addresses of the collateral services", &failure)),
     }
     match roots(context).and_then(|roots| service_and_refused(context, roots)) {
         Ok((service, refused)) => {
@@ -31,7 +32,27 @@ pub(super) async fn look(context: &Context, offline: bool) -> Vec<Finding> {
     findings
 }
 
-fn named(chosen: &Chosen) -> Finding {
+fn named(chosen: &Chosen, context: &Context) -> Vec<Finding> {
+    let (global, surroundings) = (&context.global, &context.surroundings);
+    // As the collateral room sees it: blank says nothing.
+    let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let kds_by = match (said(&global.kds_url), said(&surroundings.kds_url)) {
+        (true, _) => "named by --kds-url",
+        (false, true) => "named by EDG_KDS_URL",
+        (false, false) => "nobody names another, neither --kds-url nor EDG_KDS_URL",
+    };
+    let kds = format!("{} ({kds_by})", chosen.sources.kds());
+    let mut findings = vec![intel(chosen), Finding::new("address of AMD's service (KDS)", State::Ok, kds)];
+    if chosen.sources.takes_any_pccs() {
+        let seen = format!("whoever answers is taken for the PCCS (use_secure_cert in /{QCNL})");
+        let change = "who is in between can see which platforms are asked for, and no more; to keep them out, set it to true \
+                      and name the PCCS's authority in EDG_COLLATERAL_CA";
+        findings.push(Finding::new("certificate of the PCCS", State::Ok, seen).change(change));
+    }
+    findings
+}
+
+fn intel(chosen: &Chosen) -> Finding {
     let by = match chosen.origin {
         Origin::Flag => "named by --pccs-url".to_owned(),
         Origin::Environment => "named by EDG_PCCS_URL".to_owned(),
@@ -39,18 +60,23 @@ fn named(chosen: &Chosen) -> Finding {
         Origin::Default => format!("nobody names another, neither --pccs-url nor EDG_PCCS_URL nor /{QCNL}"),
     };
     let seen = format!("{} ({by})", chosen.sources.pccs());
-    Finding::new("address of the collateral service", State::Ok, seen)
+    Finding::new("address of Intel's service (PCS or PCCS)", State::Ok, seen)
 }
 
 async fn answers(service: &Service) -> Vec<Finding> {
-    let finding = |(address, answer): (String, Result<(), _>)| {
-        match answer {
-        Ok(()) => Finding::new(address, State::Ok, "answers"),
-        Err(error) => trouble(&address, &Failure::from(error))
+    let [pccs, kds] = service.reach().await;
+    vec![answer("Intel's", pccs), answer("AMD's", kds)]
+}
+
+fn answer(whose: &str, (address, answer): (String, Result<(), CollateralError>)) -> Finding {
+    let what = format!("{whose} service at {address}");
+    match answer {
+        Ok(()) => Finding::new(what, State::Ok, "answers"),
+        Err(error @ CollateralError::Certificate { .. }) => trouble(&what, &Failure::from(error))
+            .change("name the authority of its certificate in EDG_COLLATERAL_CA (--collateral-ca)"),
+        Err(error) => trouble(&what, &Failure::from(error))
             .change("name a service that can be reached from here, or carry a bundle (collateral export, --collateral)"),
     }
-    };
-    service.reach().await.into_iter().map(finding).collect()
 }
 
 fn kept(service: &Service, refused: &[Refused], context: &Context) -> Vec<Finding> {
@@ -63,11 +89,17 @@ fn kept(service: &Service, refused: &[Refused], context: &Context) -> Vec<Findin
     }
     let now = context.surroundings.now;
     let good = all.iter().map(|kept| entry(kept, kept.until.duration_since(now).unwrap_or_default()));
-    let bad = refused.iter().map(|refused| {
-        Finding::new("collateral at hand", State::Trouble, refused.error.to_string())
-            .change("it is fetched again when it is needed; without a network, bring a newer bundle")
-    });
-    good.chain(bad).collect()
+    good.chain(refused.iter().map(left_out)).collect()
+}
+
+fn left_out(refused: &Refused) -> Finding {
+    let found = |state| Finding::new("collateral at hand", state, refused.error.to_string());
+    match &refused.error {
+        CollateralError::Refused { failure: Untrue::UntrustedRoot { .. }, .. } => found(State::Absent)
+            .change("if it is a software TEE's, name its root with --era-config; else it is of no use here"),
+        _ => found(State::Trouble)
+            .change("it is fetched again when it is needed; without a network, bring a newer bundle"),
+    }
 }
 
 fn entry(kept: &Kept, left: Duration) -> Finding {

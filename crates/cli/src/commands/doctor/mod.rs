@@ -3,6 +3,8 @@
 
 mod collateral;
 mod machine;
+#[cfg(unix)]
+mod program;
 
 use clap::Args;
 use serde::Serialize;
@@ -49,7 +51,8 @@ enum State {
 
 impl Doctor {
     pub(crate) async fn execute(self, context: &Context) -> Result<(), Failure> {
-        let mut findings = machine::look(&context.surroundings.root);
+        let mut findings = here(context);
+        findings.extend(machine::look(&context.surroundings.root));
         findings.extend(collateral::look(context, self.offline).await);
         match self.format {
             Format::Json => console::print(&format!("{:#}", json!({ "findings": findings }))),
@@ -58,6 +61,19 @@ impl Doctor {
             }
         }
     }
+}
+
+/// What programs would run in here.
+#[cfg(unix)]
+fn here(context: &Context) -> Vec<Finding> {
+    let pccs = crate::collateral::chosen(context).ok().map(|chosen| chosen.sources.pccs());
+    program::look(context, pccs.as_deref())
+}
+
+/// Neither Coordinator nor marbles run on other systems.
+#[cfg(not(unix))]
+fn here(_: &Context) -> Vec<Finding> {
+    Vec::new()
 }
 
 impl Finding {

@@ -4,18 +4,16 @@ mod identity;
 mod inspect;
 mod verdict;
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
 
 use super::help;
-use crate::Failure;
 use crate::trust::Context;
+use crate::{Failure, file};
 
 /// Larger files are no evidence, in bytes.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: usize = 1 << 20;
 
 /// Arguments of `marblerun evidence`.
 #[derive(Debug, Args)]
@@ -45,8 +43,5 @@ impl Evidence {
 
 /// Evidence from a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut evidence = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut evidence));
-    read.map_err(|source| Failure::Io { doing: format!("reading {}", path.display()), source })?;
-    Ok(evidence)
+    file::read(path, LONGEST, "evidence")
 }

@@ -9,6 +9,9 @@ use marblerun_attest::log::{Checkpoint, VerifierKey};
 use crate::trust::Context;
 use crate::{Failure, file};
 
+/// Longer files are not read, in bytes.
+const LONGEST: usize = 1 << 20;
+
 /// The file for one deployment.
 pub(super) struct Remembered {
     path: PathBuf,
@@ -36,13 +39,15 @@ impl Remembered {
     /// What was remembered; `None` the first time. A file that is there and does not verify is an error: taking it for
     /// nothing would be forgetting.
     pub(super) fn load(&self, key: &VerifierKey) -> Result<Option<Checkpoint>, Failure> {
-        let note = match fs::read_to_string(&self.path) {
+        let note = match file::within(&self.path, LONGEST, "a checkpoint") {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             read => read.map_err(|source| Failure::Io {
                 doing: format!("reading {}", self.path.display()),
                 source,
             })?,
         };
+        // What is no text has no signature either.
+        let note = String::from_utf8_lossy(&note);
         let checkpoint = Checkpoint::open(&note, key).map_err(|error| {
             Failure::Argument(format!(
                 "{}: {error}. It was changed or damaged: restore it from a backup; without it this command cannot see a \
