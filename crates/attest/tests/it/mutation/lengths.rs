@@ -4,6 +4,9 @@ use super::kit::{AZURE, Kit, NVIDIA, QUOTE};
 use super::{check, genuine};
 use crate::recorded::Recorded;
 
+/// Length of an SNP report, in bytes.
+const SNP_REPORT: usize = 0x4a0;
+
 /// Bytes that somebody could add: padding, anything, and all of it again.
 fn additions(of: &[u8]) -> [Vec<u8>; 4] {
     [vec![0], vec![0; 1000], vec![1], [of, &[1]].concat()]
@@ -38,14 +41,20 @@ fn every_length_of(recorded: &Recorded, name: &str) {
     }
     for addition in additions(&recorded.evidence) {
         let outcome = recorded.genuine_of(&[&recorded.evidence[..], &addition].concat());
-        let is_padding = is_padded(&recorded.evidence) && addition.iter().all(|byte| *byte == 0);
+        let is_padding = is_padding(&recorded.evidence, &addition);
         check(outcome, &before, is_padding, || format!("{name}: {} bytes more", addition.len()));
     }
 }
 
-/// Zeros may follow a quote that stands alone, since Linux hands out buffers of a fixed size.
-fn is_padded(evidence: &[u8]) -> bool {
-    matches!(evidence, [3..=5, 0, 2, 0, ..])
+/// Zeros may follow a quote that stands alone, since Linux hands out buffers of a fixed size. After an SNP report stands the
+/// table of certificates that the host may add; 24 zeros end it.
+fn is_padding(evidence: &[u8], addition: &[u8]) -> bool {
+    let is_zeros = addition.iter().all(|byte| *byte == 0);
+    match evidence {
+        [3..=5, 0, 2, 0, ..] => is_zeros,
+        _ if evidence.len() == SNP_REPORT => is_zeros && addition.len() >= 24,
+        _ => false,
+    }
 }
 
 /// JSON that is cut is none, and white space around it means nothing.
