@@ -10,6 +10,9 @@ use marblerun_attest::{Collateral, Needs, PublicationNumber, Validity};
 
 use crate::{CollateralError, Key};
 
+/// Clocks are set right by so much now and then, in seconds.
+const ADJUSTMENT: u64 = 60;
+
 /// Collateral that was held for genuine and valid.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot {
@@ -18,10 +21,28 @@ pub(crate) struct Slot {
     pub(crate) validity: Validity,
     /// When it was fetched, in seconds since 1970.
     pub(crate) fetched: u64,
+    /// When somebody last tried to fetch something newer, in seconds since 1970.
+    pub(crate) tried: u64,
     /// From when on something newer should be fetched, in seconds since 1970.
     pub(crate) due: u64,
     /// From when on it is given only if nothing newer can be had soon, in seconds since 1970.
     pub(crate) overdue: u64,
+}
+
+impl Slot {
+    /// Whether something newer should be fetched. A clock that was set back ends any waiting: what a wrong one put off
+    /// would be put off for as long as it was wrong.
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        now >= self.due || now.saturating_add(ADJUSTMENT) < self.tried
+    }
+
+    fn age(&self, now: u64) -> Age {
+        match now {
+            _ if now >= self.overdue => Age::Overdue,
+            _ if self.is_due(now) => Age::Due,
+            _ => Age::Fresh,
+        }
+    }
 }
 
 /// An entry that counts now.
@@ -41,16 +62,6 @@ pub(crate) enum Age {
     Due,
     /// Nobody renewed it in time, as after a restart, and nobody tried yet.
     Overdue,
-}
-
-impl Slot {
-    fn age(&self, now: u64) -> Age {
-        match now {
-            _ if now < self.due => Age::Fresh,
-            _ if now < self.overdue => Age::Due,
-            _ => Age::Overdue,
-        }
-    }
 }
 
 /// Bounded, and shared by all who ask.
@@ -114,12 +125,12 @@ impl Cache {
         Ok(unused)
     }
 
-    /// Puts off fetching something newer for `key`, after an attempt that failed: nobody waits for the next ones. Says
-    /// until when what is kept counts.
-    pub(crate) fn postpone(&self, key: &Key, until: u64) -> Option<u64> {
+    /// Puts off fetching something newer for `key` by some seconds, after an attempt that failed: nobody waits for the next
+    /// ones. Says until when what is kept counts.
+    pub(crate) fn postpone(&self, key: &Key, now: u64, by: u64) -> Option<u64> {
         let mut inner = self.lock();
         let (_, slot) = inner.slots.get_mut(key)?;
-        (slot.due, slot.overdue) = (until, u64::MAX);
+        (slot.tried, slot.due, slot.overdue) = (now, now.saturating_add(by), u64::MAX);
         Some(slot.validity.until)
     }
 
@@ -203,7 +214,7 @@ mod tests {
         let needs = needs(platform);
         let (key, collateral) = (Key::of(&needs).unwrap(), Arc::default());
         let (due, overdue) = (issued + 50, issued + 80);
-        (key, Slot { needs, collateral, validity, fetched: issued, due, overdue })
+        (key, Slot { needs, collateral, validity, fetched: issued, tried: issued, due, overdue })
     }
 
     #[test]
@@ -215,8 +226,11 @@ mod tests {
         assert_eq!((at(999), at(1000), at(1049)), (None, Some(Age::Fresh), Some(Age::Fresh)));
         assert_eq!((at(1050), at(1079)), (Some(Age::Due), Some(Age::Due)));
         assert_eq!((at(1080), at(1100), at(1101)), (Some(Age::Overdue), Some(Age::Overdue), None));
-        assert_eq!(cache.postpone(&key, 1090), Some(1100));
+        assert_eq!(cache.postpone(&key, 1080, 10), Some(1100));
         assert_eq!((at(1089), at(1090), at(1100)), (Some(Age::Fresh), Some(Age::Due), Some(Age::Due)));
+        // By a clock that was ten years ahead.
+        cache.postpone(&key, 300_000_000, 600);
+        assert_eq!(at(1079), Some(Age::Due));
     }
 
     #[test]

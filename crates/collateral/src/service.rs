@@ -163,7 +163,7 @@ impl Service {
     /// for it.
     pub fn renew(&self, now: SystemTime) {
         let now = seconds(now);
-        let is_due = |slot: &Slot| now >= slot.due && now <= slot.validity.until.saturating_add(LEFT);
+        let is_due = |slot: &Slot| slot.is_due(now) && now <= slot.validity.until.saturating_add(LEFT);
         for (key, slot) in self.0.cache.all().into_iter().filter(|(_, slot)| is_due(slot)) {
             let _ = self.depart_to_renew(&key, &slot.needs, now);
         }

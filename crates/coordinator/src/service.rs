@@ -309,16 +309,19 @@ impl Coordinator {
         let state = self.state();
         let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
         let (_, marble) = activation::marble(deployment, &ask.marble_type)?;
-        let verified = self.verified(deployment, peer, ask).await?;
+        // One activation has one time: a host that moves the clock in the middle gets no certificate that outlives what
+        // its evidence was believed by.
+        let now = self.now();
+        let verified = self.verified(deployment, peer, ask, now).await?;
         if !is_slow(deployment, marble) {
-            return self.admit_now(deployment, &verified, ask);
+            return self.admit_at(now, deployment, &verified, ask);
         }
         let permit = Arc::clone(&self.0.slow).acquire_owned().await.map_err(|_| Failure::panicked())?;
         let (this, state, ask) = (self.clone(), Arc::clone(&state), ask.clone());
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             let deployment = state.deployment().ok_or_else(|| Refusal::NotServing(state.phase()))?;
-            this.admit_now(deployment, &verified, &ask)
+            this.admit_at(now, deployment, &verified, &ask)
         });
         task.await.map_err(|_| Failure::panicked())?
     }
@@ -329,8 +332,8 @@ impl Coordinator {
         deployment: &Deployment,
         peer: &PeerCertificate,
         ask: &Ask,
+        now: SystemTime,
     ) -> Result<Verified, Refusal> {
-        let now = self.now();
         let binding = match &*ask.challenge {
             [] => Binding::marble(&peer.0),
             challenge => {
@@ -341,13 +344,13 @@ impl Coordinator {
         self.0.attestation.verify(deployment, &ask.marble_type, &ask.evidence, &binding, now).await
     }
 
-    fn admit_now(
+    fn admit_at(
         &self,
+        now: SystemTime,
         deployment: &Deployment,
         verified: &Verified,
         ask: &Ask,
     ) -> Result<Admission, Failure> {
-        let now = self.now();
         let request = Request { marble_type: &ask.marble_type, uuid: &ask.uuid, csr: &ask.csr };
         Ok(activation::admit(deployment, verified, request, &*self.0.keys, now)?)
     }
@@ -393,3 +396,6 @@ fn known_type<'a>(state: &State, marble_type: &'a str) -> &'a str {
 fn cut(text: &str) -> String {
     text.chars().take(64).collect()
 }
+
+#[cfg(test)]
+mod tests;

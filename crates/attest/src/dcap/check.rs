@@ -12,7 +12,7 @@ use dcap_qvl::{QeIdentity, QuoteClaims, QuotePolicy, TcbInfo};
 use super::collateral::{IntelCollateral, narrow};
 use super::provider::AwsLc;
 use super::tcb::{Appraisal, TcbStatus, appraise, own};
-use super::{Body, PckExtensions, Quote, refusal};
+use super::{Body, PckExtensions, Quote, refusal, validity};
 use crate::bytes::Hex;
 use crate::error::{Failure, PCK_CHAIN};
 use crate::memory::{Edition, Key, Memory};
@@ -99,13 +99,16 @@ fn endorse(
     let claims = dcap_qvl_verdict(quote, collateral, chain.root(), now)?;
     let appraisal = our_verdict(quote, collateral, &platform)?;
     check_agreement(appraisal.status, claims.map(|claims| own(claims.tcb.status)))?;
+    // dcap-qvl follows these chains as well, but takes the copies of the root in them for nothing.
+    let [tcb_signer, qe_signer] = validity::signers(collateral, &lists[0], roots, now)?;
     let windows = [
         chain.window(),
         lists[0].window(),
         lists[1].window(),
         tcb_edition.window("TCB Info")?,
         qe_edition.window("QE identity")?,
-        collateral.signers_window()?,
+        tcb_signer.window(),
+        qe_signer.window(),
     ];
     Ok(Endorsement {
         root: chain.root().clone(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::hex_text;
 use crate::error::{Failure, PCK_CRL, ROOT_CRL};
-use crate::x509::{Chain, RevocationList, certificates_of_pem};
+use crate::x509::{Chain, RevocationList};
 
 /// Everything that verifying a quote needs beside the quote. In JSON, bytes are hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,17 +82,6 @@ impl IntelCollateral {
         // Where both have ended, the one that ends sooner by far is named.
         let of_leaf = of(PCK_CRL, &self.pck_crl, chain.issuer_of_leaf())?;
         Ok([of(ROOT_CRL, &self.root_ca_crl, chain.root())?, of_leaf])
-    }
-
-    /// The validity of the certificates that sign TCB Info and QE identity: (latest start, earliest end).
-    pub(super) fn signers_window(&self) -> Result<(u64, u64), Failure> {
-        let mut window = (0, u64::MAX);
-        for chain in [&self.tcb_info_issuer_chain, &self.qe_identity_issuer_chain] {
-            for certificate in certificates_of_pem("the collateral's issuer chain", chain.as_bytes())? {
-                window = narrow(window, (*certificate.validity().start(), *certificate.validity().end()));
-            }
-        }
-        Ok(window)
     }
 
     /// For dcap-qvl. The PCK chain is left out, so that no chain but the quote's own can count.

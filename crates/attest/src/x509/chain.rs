@@ -78,7 +78,7 @@ fn trusted_root<'r>(
 ) -> Result<&'r Certificate, ChainFault> {
     let unknown = |subject: String| ChainFault::UntrustedRoot { subject };
     let last = certificates.last().ok_or_else(|| unknown("(no certificate)".to_owned()))?;
-    let named: Vec<_> = roots.filter(|root| root.subject() == last.issuer()).collect();
+    let named: Vec<_> = roots.filter(|root| last.names_as_issuer(root)).collect();
     let found = if last.is_self_issued() {
         named.into_iter().find(|root| root.is_same_authority(last))
     } else {

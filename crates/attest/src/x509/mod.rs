@@ -91,6 +91,11 @@ impl Certificate {
         tbs.subject() == tbs.issuer()
     }
 
+    /// Whether this says that it was issued by somebody of the other's name.
+    pub(crate) fn names_as_issuer(&self, other: &Self) -> bool {
+        self.parsed.tbs_certificate().issuer() == other.parsed.tbs_certificate().subject()
+    }
+
     /// Whether both stand for the same authority: the same name and the same key, whatever else was reissued.
     pub(crate) fn is_same_authority(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.parsed.tbs_certificate(), other.parsed.tbs_certificate());
@@ -119,7 +124,7 @@ impl Certificate {
     /// Holds name, authority and signature of the issuer against this. Time is the chain's business.
     pub(crate) fn check_issued_by(&self, issuer: &Self) -> Result<(), LinkFault> {
         let tbs = self.parsed.tbs_certificate();
-        if tbs.issuer() != issuer.parsed.tbs_certificate().subject() {
+        if !self.names_as_issuer(issuer) {
             return Err(LinkFault::Name);
         }
         issuer.check_authority()?;

@@ -20,11 +20,16 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// The first form of evidence in `testdata/vectors/NAME`.
     pub(crate) fn load(name: &str) -> Self {
+        Self::load_form(name, |_| true)
+    }
+
+    /// The first form of evidence there whose file's name is wanted.
+    pub(crate) fn load_form(name: &str, is_wanted: impl Fn(&str) -> bool) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors").join(name);
         let case = Case::load(&folder).unwrap();
         Self {
             now: case.evaluate_at().unwrap(),
-            evidence: case.evidence.into_iter().next().unwrap().1,
+            evidence: case.evidence.into_iter().find(|(file, _)| is_wanted(file)).unwrap().1,
             collateral: case.collateral.into_iter().next().unwrap().1,
             binding: case.binding,
             roots: Roots::of_hardware_vendors().unwrap(),
@@ -38,7 +43,12 @@ impl Recorded {
 
     /// The same with other evidence.
     pub(crate) fn genuine_of(&self, evidence: &[u8]) -> Result<Genuine, Failure> {
-        let Self { roots, collateral, memory, now, .. } = self;
+        self.genuine_with(evidence, &self.collateral)
+    }
+
+    /// The same with other evidence and other collateral.
+    pub(crate) fn genuine_with(&self, evidence: &[u8], collateral: &Collateral) -> Result<Genuine, Failure> {
+        let Self { roots, memory, now, .. } = self;
         Appraisal { roots, collateral, memory, now: *now }.genuine(evidence, &self.binding)
     }
 

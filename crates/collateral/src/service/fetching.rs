@@ -83,7 +83,7 @@ impl Service {
             if *error != CollateralError::Busy {
                 self.0.patience.remember(key, now, error);
             }
-            let kept_until = self.0.cache.postpone(key, now.saturating_add(NEXT_ATTEMPT));
+            let kept_until = self.0.cache.postpone(key, now, NEXT_ATTEMPT);
             say_failed(key, error, kept_until, now);
         }
         self.0.flights.land(key);

@@ -191,6 +191,48 @@ async fn a_clock_before_what_a_vendor_signed_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_gives_nothing_that_has_ended_and_spoils_nothing() {
+    let (server, case) = (Server::start().await, Case::load(OTHER));
+    case.serve(&server);
+    let known = service(&server);
+    let first = known.collateral(&case.needs, case.at).await.unwrap();
+    let (newest, last) = (known.newest_signature(), known.kept()[0].until);
+    for right in [newest, last] {
+        assert!(known.cached(&case.needs, right).is_some());
+    }
+    let (a_second, years) = (Duration::from_secs(1), days(3650));
+    let epoch = SystemTime::UNIX_EPOCH;
+    for wrong in [
+        last + a_second,
+        newest - a_second,
+        case.at + years,
+        case.at - years,
+        epoch - years,
+        epoch + 10_000_000 * years,
+    ] {
+        let service = service(&server);
+        service.collateral(&case.needs, case.at).await.unwrap();
+        assert!(service.cached(&case.needs, wrong).is_none(), "{wrong:?}");
+        service.collateral(&case.needs, wrong).await.unwrap_err();
+        service.renew(wrong);
+        assert_eq!(service.newest_signature(), newest, "a clock alone proves nothing");
+        assert_eq!(service.collateral(&case.needs, case.at).await.unwrap(), first, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_was_wrong_does_not_put_off_what_is_due() {
+    let (server, case, later) = (Server::start().await, Case::load(OTHER), Case::load(LATER));
+    case.serve(&server);
+    let service = service(&server);
+    service.collateral(&case.needs, case.at).await.unwrap();
+    service.collateral(&case.needs, case.at + days(3650)).await.unwrap_err();
+    later.serve(&server);
+    let at = case.at + days(2);
+    until(|| is_of(&service, &case, &later, at)).await;
+}
+
+#[tokio::test]
 async fn only_the_roots_that_are_trusted_count() {
     let (server, case) = (Server::start().await, Case::load(OTHER));
     case.serve(&server);

@@ -115,6 +115,37 @@ fn snp_reports_of_every_product_line_are_genuine() {
     }
 }
 
+/// One bit of each byte, before both judges: who verifies evidence, and who decides what is kept. Real revocation lists of AMD
+/// are not among the recorded cases.
+#[test]
+fn every_byte_of_amd_collateral_counts() {
+    let settings = Settings::default();
+    let report = VENDOR.platform("default", &settings).unwrap().snp_report(&guest(), &REPORT_DATA).unwrap();
+    let (original, needs) = (amd(&settings, Product::Genoa, &report), needs(&report).unwrap());
+    genuine(&report, &original, &roots()).unwrap();
+    original.validity(&needs, &roots(), now()).unwrap();
+    let roots = roots();
+    for (part, bytes) in AMD_PARTS {
+        let length = bytes(&mut original.clone().amd.unwrap()).len();
+        for position in 0..length {
+            let mut changed = original.clone();
+            bytes(changed.amd.as_mut().unwrap())[position] ^= 1 << (position % 8);
+            let outcome = genuine(&report, &changed, &roots);
+            assert!(outcome.is_err(), "{part}: byte {position} is not checked");
+            assert!(changed.validity(&needs, &roots, now()).is_err(), "{part}: byte {position} is kept");
+        }
+    }
+}
+
+type AmdPart = (&'static str, fn(&mut AmdCollateral) -> &mut Vec<u8>);
+
+const AMD_PARTS: [AmdPart; 4] = [
+    ("VCEK", |amd| &mut amd.vek),
+    ("ASK", |amd| &mut amd.intermediate),
+    ("copy of the ARK", |amd| amd.root.as_mut().unwrap()),
+    ("revocation list", |amd| amd.crl.as_mut().unwrap()),
+];
+
 #[test]
 fn a_revoked_platform_is_named() {
     let mut settings = Settings::default();

@@ -12,10 +12,14 @@ pub(crate) enum Verdict {
     NeitherReads,
 }
 
-/// A quote: what we read, dcap-qvl reads, and alike; what only dcap-qvl reads, we refuse by a rule.
+/// A quote: what we read, dcap-qvl reads, and alike; what only dcap-qvl reads, we refuse by a rule. The wrappings that
+/// we take off are no business of dcap-qvl's.
 pub(crate) fn quote(bytes: &[u8]) -> Verdict {
     drop(needs(bytes));
-    match (describe(bytes), TheirQuote::parse(bytes)) {
+    if is_certificate(bytes) {
+        return alone(bytes);
+    }
+    match (describe(bytes), TheirQuote::parse(without_header(bytes))) {
         (Ok(Unverified::Sgx { report, .. }), Ok(theirs)) => {
             same_enclave(&report, theirs.report.as_sgx().unwrap())
         }
@@ -43,6 +47,17 @@ pub(crate) fn report(bytes: &[u8]) -> Verdict {
 pub(crate) fn alone(bytes: &[u8]) -> Verdict {
     drop(needs(bytes));
     if describe(bytes).is_ok() { Verdict::BothRead } else { Verdict::NeitherReads }
+}
+
+/// A certificate that carries a report.
+fn is_certificate(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x30, 0x82])
+}
+
+/// Without the 16 bytes of Open Enclave, which dcap-qvl does not know: version 1, a remote report, the length.
+fn without_header(bytes: &[u8]) -> &[u8] {
+    let is_wrapped = bytes.starts_with(&[1, 0, 0, 0, 2, 0, 0, 0]);
+    bytes.get(16..).filter(|_| is_wrapped).unwrap_or(bytes)
 }
 
 fn is_quote(unverified: &Unverified) -> bool {

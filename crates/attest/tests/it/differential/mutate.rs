@@ -7,8 +7,13 @@ impl Mutator {
         Self(seed)
     }
 
-    /// `original` with one to four changes.
-    pub(crate) fn change(&mut self, original: &[u8], others: &[Vec<u8>]) -> Vec<u8> {
+    /// One of `originals` with one to four changes.
+    pub(crate) fn any(&mut self, originals: &[Vec<u8>]) -> Vec<u8> {
+        let chosen = self.below(originals.len());
+        self.change(&originals[chosen], originals)
+    }
+
+    fn change(&mut self, original: &[u8], others: &[Vec<u8>]) -> Vec<u8> {
         let mut bytes = original.to_vec();
         for _ in 0..=self.below(3) {
             self.change_once(&mut bytes, others);
