@@ -11,6 +11,8 @@
 
 #[path = "../tests/vectors/case.rs"]
 mod case;
+#[path = "../tests/vectors/vendor.rs"]
+mod vendor;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,8 +36,8 @@ fn main() {
     let roots = Roots::of_hardware_vendors().unwrap();
     println!("{:36} {:>12} {:>12}", "evidence", "cold, us", "warm, us");
     for name in CASES {
-        let case =
-            Case::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors").join(name));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors").join(name);
+        let case = Case::load(&folder).unwrap();
         let memory = Memory::default();
         let cold = median(|| check(&case, &roots, &Memory::default()));
         let warm = median(|| check(&case, &roots, &memory));
@@ -44,7 +46,8 @@ fn main() {
 }
 
 fn check(case: &Case, roots: &Roots, memory: &Memory) {
-    let appraisal = Appraisal { roots, collateral: &case.collateral, memory, now: case.evaluate_at() };
+    let (collateral, now) = (&case.collateral[0].1, case.evaluate_at().unwrap());
+    let appraisal = Appraisal { roots, collateral, memory, now };
     appraisal.genuine(&case.evidence[0].1, &case.binding).unwrap();
 }
 

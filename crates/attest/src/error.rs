@@ -190,6 +190,14 @@ pub enum Failure {
         /// In the certificate.
         certified: String,
     },
+    /// The hardware report below a virtual TPM is not the paravisor's.
+    #[error(
+        "the hardware report was made at VMPL {vmpl}, by a guest; only the paravisor, at VMPL 0, vouches for its virtual TPM"
+    )]
+    Paravisor {
+        /// In the report.
+        vmpl: u32,
+    },
     /// The vTPM's key is not the one that the hardware report vouches for.
     #[error("the runtime data has SHA-256 {seen}, the hardware report vouches for {wanted}")]
     RuntimeData {
@@ -235,6 +243,9 @@ pub enum RevocationListFault {
     /// It has no nextUpdate, so it would count for ever.
     #[error("has no nextUpdate")]
     Endless,
+    /// It has a critical extension, so that it may not speak of all certificates.
+    #[error("has the critical extension {0}, which is not understood: it may not speak of all certificates")]
+    Partial(String),
     /// Its signature, or its issuer's name.
     #[error("was not signed by the issuer of the certificates that it is for")]
     Issuer,
@@ -265,6 +276,7 @@ impl Failure {
             Self::TcbNotSupported(_) => "tcb_not_supported",
             Self::TcbRevoked => "tcb_revoked",
             Self::CertifiedField { .. } => "certified_field_mismatch",
+            Self::Paravisor { .. } => "paravisor_invalid",
             Self::RuntimeData { .. } => "runtime_data_mismatch",
             Self::TpmQuoteSignature => "tpm_quote_signature_invalid",
             Self::PcrDigest { .. } => "pcr_digest_mismatch",

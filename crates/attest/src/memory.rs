@@ -22,19 +22,22 @@ const AT_MOST: usize = 1024;
 pub struct Memory {
     intel: Mutex<Bounded<Arc<dcap::Endorsement>>>,
     amd: Mutex<Bounded<Arc<snp::Endorsement>>>,
-    newest: Mutex<HashMap<Platforms, u32>>,
+    newest: Mutex<HashMap<(&'static str, Platforms), u32>>,
 }
 
 /// SHA-256 over everything that an entry depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Key([u8; 32]);
 
-/// A kind of platform: TEE and FMSPC.
-pub(crate) type Platforms = (&'static str, Hex<6>);
+/// A kind of platform: by whose word (the hash of the root), and its FMSPC. What a software TEE publishes for an FMSPC
+/// makes nothing of the hardware's old.
+pub(crate) type Platforms = (Key, Hex<6>);
 
 /// Which edition of the rules for a kind of platform was used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Edition {
+    /// Which of the rules.
+    pub(crate) part: &'static str,
     pub(crate) of: Platforms,
     /// The TCB evaluation data number.
     pub(crate) number: u32,
@@ -74,13 +77,13 @@ impl Memory {
     /// Refuses rules that are older than the newest that genuine collateral for this kind of platform had.
     pub(crate) fn admit(&self, edition: &Edition) -> Result<(), Failure> {
         let mut all = lock(&self.newest);
-        let newest = all.entry(edition.of).or_default();
+        let newest = all.entry((edition.part, edition.of)).or_default();
         if edition.number < *newest {
             let why = format!(
                 "its TCB evaluation data number is {}, and {newest} was already seen for this kind of platform; fetch the newer one",
                 edition.number
             );
-            return Err(Failure::Collateral { part: "TCB Info", why });
+            return Err(Failure::Collateral { part: edition.part, why });
         }
         *newest = edition.number;
         Ok(())
@@ -147,10 +150,16 @@ mod tests {
     #[test]
     fn nobody_goes_back_to_older_rules() {
         let memory = Memory::default();
-        let edition = |fmspc, number| Edition { of: ("SGX", Hex(fmspc)), number };
-        assert_eq!(memory.admit(&edition([1; 6], 17)), Ok(()));
-        assert_eq!(memory.admit(&edition([2; 6], 3)), Ok(()));
-        assert_eq!(memory.admit(&edition([1; 6], 17)), Ok(()));
-        assert!(memory.admit(&edition([1; 6], 16)).is_err());
+        let edition = |part, root: &str, fmspc, number| {
+            let of = (Key::of(root, &[]), Hex([fmspc; 6]));
+            memory.admit(&Edition { part, of, number })
+        };
+        assert_eq!(edition("TCB Info", "ours", 1, 17), Ok(()));
+        assert_eq!(edition("TCB Info", "ours", 2, 3), Ok(()));
+        assert_eq!(edition("TCB Info", "theirs", 1, 3), Ok(()), "another vendor's word");
+        assert_eq!(edition("QE identity", "ours", 1, 16), Ok(()));
+        assert_eq!(edition("TCB Info", "ours", 1, 17), Ok(()));
+        assert!(edition("TCB Info", "ours", 1, 16).is_err());
+        assert!(edition("QE identity", "ours", 1, 15).is_err());
     }
 }

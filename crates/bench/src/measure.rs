@@ -119,7 +119,7 @@ pub(crate) fn ratio(dividend: f64, divisor: f64) -> f64 {
 }
 
 /// Nearest rank over sorted values.
-fn quantile(sorted: &[Duration], share: f64) -> Duration {
+pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (sorted.len() as f64 * share).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }

@@ -34,6 +34,18 @@ pub(crate) struct Coordinator {
     pub(crate) verified: bool,
 }
 
+impl Coordinator {
+    /// The certificates as the Coordinator itself gives them. Evidence speaks of the root alone: whoever stood between when
+    /// it was fetched could put in an intermediate certificate that is no longer in force.
+    pub(crate) async fn chain_in_force(&self) -> Result<CertificateChain, Failure> {
+        let chain = CertificateChain::from_pem(&self.client.quote(b"").await?.cert)?;
+        if chain.root() == self.chain.root() {
+            return Ok(chain);
+        }
+        Err(Failure::Contradiction("it shows another root certificate than the one that it proved".into()))
+    }
+}
+
 /// Asks for evidence and verifies it, unless the user skips that.
 pub(crate) async fn verified(address: &str, context: &Context) -> Result<Coordinator, Failure> {
     let address = Address::parse(address)?;

@@ -35,12 +35,24 @@ pub struct Ledger {
 /// An open journal and what goes with it.
 struct Open {
     journal: Journal,
+    /// The KEK under which the journal stands: that of `sealed_key`, or, after an exchange that failed half-way, the one of
+    /// before.
+    journal_kek: Kek,
     /// What `sealed_key` holds, and the key that seals it.
     key_file: KeyFile,
     kek: Kek,
     snapshot_length: u64,
     /// The data ends in an incomplete record: the next commit replaces everything.
     torn: bool,
+}
+
+/// What a `sealed_key` gave.
+struct Unsealed {
+    key_file: KeyFile,
+    kek: Kek,
+    dek: Dek,
+    /// The KEK of the journal that the header begins.
+    journal_kek: Kek,
 }
 
 /// What stood in the store at start.
@@ -203,7 +215,8 @@ impl Ledger {
         self.position = self.store.replace(self.position, &bytes)?;
         // The deployment is durable; a mark that could not be set is set at the next start.
         self.tidy(&mut key_file, &kek, &journal.header().dek_id);
-        self.open = Some(Open { journal, key_file, kek, snapshot_length: bytes.len() as u64, torn: false });
+        let (journal_kek, snapshot_length) = (kek.clone(), bytes.len() as u64);
+        self.open = Some(Open { journal, journal_kek, key_file, kek, snapshot_length, torn: false });
         Ok(())
     }
 
@@ -287,11 +300,11 @@ impl Ledger {
     fn both(&mut self, key: &[u8], data: &[u8]) -> Result<Found, LedgerError> {
         let header = Journal::read_header(data)?;
         self.check_origin(&header.origin)?;
-        let (mut key_file, kek, dek) = match self.unseal(key, &header) {
+        let Unsealed { mut key_file, kek, dek, journal_kek } = match self.unseal(key, &header) {
             Ok(unsealed) => unsealed,
             Err(reason) => return self.locked(data, reason),
         };
-        let opened = Journal::open(data, dek, &kek)?;
+        let opened = Journal::open(data, dek, &journal_kek)?;
         let mut deployment = replay(&opened.records)?;
         deployment.head = Some(opened.journal.head());
         let snapshot_length = opened.records.first().map_or(0, |(_, snapshot)| snapshot.len() as u64);
@@ -303,19 +316,21 @@ impl Ledger {
             );
         }
         self.tidy(&mut key_file, &kek, &header.dek_id);
-        self.open = Some(Open { journal: opened.journal, key_file, kek, snapshot_length, torn });
+        let journal = opened.journal;
+        self.open = Some(Open { journal, journal_kek, key_file, kek, snapshot_length, torn });
         Ok(Found::Deployment(Box::new(deployment)))
     }
 
-    /// Data was committed under this data key: marks the file as used, and takes out data keys of before. If that
+    /// Data was committed under this data key: marks the file as used, and takes out the keys of before. If that
     /// cannot be done, or a kill comes before it, the next start does it.
     fn tidy(&mut self, key_file: &mut KeyFile, kek: &Kek, dek_id: &str) {
-        if key_file.used && key_file.deks.len() == 1 {
-            return;
-        }
         let mut tidy = key_file.clone();
         tidy.used = true;
         tidy.deks.retain(|id, _| id == dek_id);
+        tidy.before = tidy.before.filter(|before| before.dek_id == dek_id);
+        if tidy == *key_file {
+            return;
+        }
         let written =
             tidy.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
         match written {
@@ -327,7 +342,8 @@ impl Ledger {
     }
 
     /// Makes an update durable that changes the data key, since others are to recover the state from now on, or that
-    /// changes how the state is sealed. `sealed_key` holds both data keys until the data refers to the new one, so that
+    /// changes how the state is sealed. Both keys are new ones: who could unseal a `sealed_key` of before, and kept it, is
+    /// not to open what comes. `sealed_key` holds the keys of before as well until the data refers to the new ones, so that
     /// no kill leads to recovery.
     ///
     /// # Errors
@@ -352,18 +368,20 @@ impl Ledger {
         dek: &Dek,
         hints: Hints,
     ) -> Result<(), LedgerError> {
-        let mut key_file = open.key_file.clone();
-        key_file.sealed_kek = self.sealing.seal(&*open.kek.0, &after.manifest.config)?;
-        let dek_id = key_file.wrap(dek, &open.kek, &*self.keys)?;
-        self.store.write_key(&key_file.to_bytes(&open.kek)?)?;
+        let (mut key_file, kek, dek_id) = self.new_key_file(after, dek)?;
+        let before = &open.journal.header().dek_id;
+        let dek_before = open.key_file.unwrap(before, &open.kek)?;
+        key_file.keep(before, &dek_before, &open.journal_kek, &kek, &*self.keys)?;
+        key_file.used = open.key_file.used;
+        self.store.write_key(&key_file.to_bytes(&kek)?)?;
         // From now on kept in memory, too: a failure after this may leave data that refers to either.
-        open.key_file = key_file;
+        (open.key_file, open.kek) = (key_file, kek);
         let header = Header { format: 1, origin: self.sealing.origin().into(), dek_id, recovery: hints };
         let snapshot = encode_snapshot(after)?;
         let head = Some(open.journal.head());
         let (journal, bytes) = Journal::start(header, dek.clone(), &open.kek, head, &snapshot, &*self.keys)?;
         self.position = self.store.replace(self.position, &bytes)?;
-        open.journal = journal;
+        (open.journal, open.journal_kek) = (journal, open.kek.clone());
         open.snapshot_length = bytes.len() as u64;
         open.torn = false;
         let dek_id = open.journal.header().dek_id.clone();
@@ -371,7 +389,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn unseal(&self, key: &[u8], header: &Header) -> Result<(KeyFile, Kek, Dek), String> {
+    fn unseal(&self, key: &[u8], header: &Header) -> Result<Unsealed, String> {
         let file = KeyFile::parse(key).map_err(|error| error.to_string())?;
         let kek = self.sealing.unseal(&file.sealed_kek).map_err(|error| error.to_string())?;
         let kek: [u8; 32] =
@@ -379,7 +397,8 @@ impl Ledger {
         let kek = Kek(Zeroizing::new(kek));
         let file = KeyFile::open(key, &kek).map_err(|error| error.to_string())?;
         let dek = file.unwrap(&header.dek_id, &kek).map_err(|error| error.to_string())?;
-        Ok((file, kek, dek))
+        let journal_kek = file.kek_of(&header.dek_id, &kek).map_err(|error| error.to_string())?;
+        Ok(Unsealed { key_file: file, kek, dek, journal_kek })
     }
 
     fn check_origin(&self, found: &str) -> Result<(), LedgerError> {

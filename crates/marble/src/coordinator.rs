@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use marblerun_api::client::{CertificateChain, pem_certificates};
 use marblerun_api::grpc::ChallengeResp;
 use marblerun_attest::era::{EraConfig, Expectation, Tolerance};
-use marblerun_attest::{Appraisal, Binding, Collateral, Memory};
+use marblerun_attest::{Appraisal, Binding, Collateral, Memory, needs};
 use rustls_pki_types::CertificateDer;
 use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
@@ -67,11 +67,15 @@ impl Expected {
         Ok(Attested { root: answer.root_certificate.clone().into(), marble_root: shown.clone() })
     }
 
+    /// Who answers chooses the collateral too, so it must be all that a collateral service would keep: an issuer of AMD's that
+    /// was revoked is not to be hidden by leaving the list out.
     fn verify(&self, nonce: &[u8], answer: &ChallengeResp) -> Result<(), CoordinatorError> {
         let (root, marble_root) = (&answer.root_certificate, &answer.marble_root_certificate);
         let binding = Binding::coordinator_for_marble(root, marble_root, nonce);
         let collateral = &collateral(&answer.collateral)?;
         let (roots, memory) = (&self.expectation.roots, &Memory::default());
+        let counts = needs(&answer.quote).and_then(|needs| collateral.validity(&needs, roots, self.now));
+        counts.map_err(|error| CoordinatorError::Evidence(error.to_string()))?;
         let appraisal = Appraisal { roots, collateral, memory, now: self.now };
         let verified = appraisal.verify(&answer.quote, &binding, &self.expectation.policy);
         verified.map(drop).map_err(|error| CoordinatorError::Evidence(error.to_string()))
@@ -203,6 +207,9 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use marblerun_attest::AmdCollateral;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
     use zeroize::Zeroizing;
 
@@ -245,6 +252,34 @@ mod tests {
             let environment = all.map(|(name, pem)| (name.to_owned(), Zeroizing::new(pem.into_bytes())));
             Parameters { environment: environment.into(), ..Parameters::default() }
         }
+    }
+
+    /// Recorded evidence of an SNP guest, with all of AMD's certificates and no revocation list.
+    #[test]
+    fn a_revocation_list_cannot_be_left_out() {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/snp/genoa-v3-vcek");
+        let read = |file: &str| std::fs::read(case.join(file)).unwrap();
+        let der = |file| pem_certificates(&read(file)).unwrap().remove(0).to_vec();
+        let amd = AmdCollateral {
+            vek: der("vcek.pem"),
+            intermediate: der("ask.pem"),
+            root: Some(der("ark.pem")),
+            crl: None,
+        };
+        let collateral = Collateral { amd: Some(amd), ..Collateral::default() };
+        let era = format!(r#"{{"SNP":{{"Measurement":"{}"}}}}"#, "11".repeat(48));
+        let era = EraConfig::from_json(era.as_bytes()).unwrap();
+        let expectation = era.expectation(&Tolerance::default()).unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_772_849_107);
+        let answer = ChallengeResp {
+            quote: read("report.bin"),
+            marble_root_certificate: b"shown".into(),
+            collateral: serde_json::to_vec(&collateral).unwrap(),
+            ..ChallengeResp::default()
+        };
+        let judged = Expected { expectation, now }.judge(b"nonce", &answer, &b"shown".to_vec().into());
+        let error = judged.unwrap_err().to_string();
+        assert!(error.contains("AMD's revocation list is needed"), "{error}");
     }
 
     #[test]

@@ -14,6 +14,9 @@ use rustix::ioctl::{Getter, Opcode, Updater, ioctl, opcode};
 /// Size of an SGX key request (Intel SDM volume 3D, section 38.18, KEYREQUEST).
 pub(crate) const KEY_REQUEST_BYTES: usize = 512;
 
+/// Size of an SGX report (Intel SDM volume 3D, section 38.15, REPORT).
+pub(crate) const SGX_REPORT_BYTES: usize = 432;
+
 /// Sizes of SEV-SNP guest requests and answers (Linux, `include/uapi/linux/sev-guest.h`).
 pub(crate) const REPORT_REQUEST_BYTES: usize = 96;
 pub(crate) const REPORT_ANSWER_BYTES: usize = 4000;
@@ -50,6 +53,32 @@ pub(crate) fn sgx_quote(device: &File, report_data: &[u8; 64], quote: &mut [u8])
     // of the quote. All three outlive the call, and nothing else refers to the two that it writes.
     unsafe { ioctl(device, Updater::<QUOTE, _>::new(&mut argument)) }?;
     Ok(bytes)
+}
+
+/// `sgxioc_create_report_arg_t`.
+#[repr(C)]
+struct ReportArgument {
+    target_info: *const u8,
+    report_data: *const u8,
+    report: *mut u8,
+}
+
+/// As the instruction EREPORT aligns it.
+#[repr(C, align(512))]
+struct AlignedReport([u8; SGX_REPORT_BYTES]);
+
+/// The enclave's report about itself, for nobody in particular: Occlum's `SGXIOC_CREATE_REPORT`, which is the instruction
+/// EREPORT.
+pub(crate) fn sgx_report(device: &File, report: &mut [u8; SGX_REPORT_BYTES]) -> io::Result<()> {
+    const REPORT: Opcode = opcode::read_write::<ReportArgument>(b's', 4);
+    let mut made = AlignedReport([0; SGX_REPORT_BYTES]);
+    let (none, into) = (std::ptr::null(), made.0.as_mut_ptr());
+    let mut argument = ReportArgument { target_info: none, report_data: none, report: into };
+    // SAFETY: target and report data may be left out by null; the driver writes a report of 432 bytes, which outlives the
+    // call, and nothing else refers to it.
+    unsafe { ioctl(device, Updater::<REPORT, _>::new(&mut argument)) }?;
+    *report = made.0;
+    Ok(())
 }
 
 /// `sgxioc_get_key_arg_t`.
@@ -148,6 +177,7 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_headers() {
+        assert_eq!(opcode::read_write::<ReportArgument>(b's', 4), 0xc018_7304);
         assert_eq!(opcode::read::<u32>(b's', 7), 0x8004_7307);
         assert_eq!(opcode::read_write::<QuoteArgument>(b's', 8), 0xc018_7308);
         assert_eq!(opcode::read_write::<KeyArgument>(b's', 11), 0xc010_730b);
@@ -164,6 +194,7 @@ mod tests {
         let refused = |answer: io::Result<()>| answer.unwrap_err().raw_os_error() == Some(25); // ENOTTY
         assert!(refused(sgx_quote_bytes(&file).map(drop)));
         assert!(refused(sgx_quote(&file, &[0; 64], &mut [0; 8]).map(drop)));
+        assert!(refused(sgx_report(&file, &mut [0; SGX_REPORT_BYTES])));
         assert!(refused(sgx_key(&file, &[0; KEY_REQUEST_BYTES], &mut [0; 16])));
         assert!(refused(snp_report(&file, &[0; REPORT_REQUEST_BYTES], &mut [0; REPORT_ANSWER_BYTES])));
         let (mut report, mut table) = ([0; REPORT_ANSWER_BYTES], [0; CERTIFICATES_BYTES]);

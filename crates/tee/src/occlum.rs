@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::ioctl::{self, KEY_REQUEST_BYTES};
+use crate::ioctl::{self, KEY_REQUEST_BYTES, SGX_REPORT_BYTES};
 use crate::open_enclave;
 use crate::sealed::{self, fields, purpose_byte, purpose_of};
 use crate::{SealTo, Tee, TeeError};
@@ -20,10 +20,9 @@ const MAX_QUOTE_BYTES: u32 = 64 * 1024;
 const MARK: &[u8] = b"MRO1";
 const HEADER_BYTES: usize = 4 + 1 + 2 + 16 + 32;
 
-/// Where a quote of version 3 has CPUSVN and ISVSVN: the report body follows a header of 48 bytes (Intel SGX ECDSA
-/// Quote Library Reference, appendix A.4).
-const CPU_SVN_AT: usize = 48;
-const ISV_SVN_AT: usize = 48 + 258;
+/// Where a report has CPUSVN and ISVSVN (Intel SDM volume 3D, section 38.15).
+const CPU_SVN: std::ops::Range<usize> = 0..16;
+const ISV_SVN: std::ops::Range<usize> = 258..260;
 
 /// What Occlum's device answers.
 pub trait SgxDevice: Send + Sync + std::fmt::Debug {
@@ -39,6 +38,12 @@ pub trait SgxDevice: Send + Sync + std::fmt::Debug {
     /// If no quote was made.
     fn quote(&self, report_data: &[u8; 64], quote: &mut [u8]) -> io::Result<u32>;
 
+    /// What EREPORT says about this enclave, made inside it.
+    ///
+    /// # Errors
+    /// If no report was made.
+    fn report(&self, report: &mut [u8; SGX_REPORT_BYTES]) -> io::Result<()>;
+
     /// The key that EGETKEY gives for a request (Intel SDM volume 3D, section 38.18).
     ///
     /// # Errors
@@ -53,6 +58,10 @@ impl SgxDevice for File {
 
     fn quote(&self, report_data: &[u8; 64], quote: &mut [u8]) -> io::Result<u32> {
         ioctl::sgx_quote(self, report_data, quote)
+    }
+
+    fn report(&self, report: &mut [u8; SGX_REPORT_BYTES]) -> io::Result<()> {
+        ioctl::sgx_report(self, report)
     }
 
     fn key(&self, request: &[u8; KEY_REQUEST_BYTES], key: &mut [u8; 16]) -> io::Result<()> {
@@ -113,10 +122,13 @@ impl<D: SgxDevice> Occlum<D> {
 
     /// What a new seal's header says: the key for the security versions that this enclave has now. An enclave of lower
     /// versions does not get that key, one of higher versions does.
+    ///
+    /// A quote has them too, but it comes from the host, who would write lower ones, so that an older enclave or microcode
+    /// with a known hole gets the key; a report is made inside.
     fn header(&self, to: SealTo) -> Result<Vec<u8>, TeeError> {
-        let quote = self.quote(&[0; 64])?;
-        let versions = quote.get(ISV_SVN_AT..ISV_SVN_AT + 2).zip(quote.get(CPU_SVN_AT..CPU_SVN_AT + 16));
-        let (isv_svn, cpu_svn) = versions.ok_or_else(|| self.failed("a quote without a report"))?;
+        let mut report = [0; SGX_REPORT_BYTES];
+        self.device.report(&mut report).map_err(|why| self.failed(format!("no report: {why}")))?;
+        let (isv_svn, cpu_svn) = (&report[ISV_SVN], &report[CPU_SVN]);
         Ok([MARK, &[purpose_byte(to)], isv_svn, cpu_svn, &sealed::random()?].concat())
     }
 

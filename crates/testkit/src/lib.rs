@@ -2,5 +2,6 @@
 
 pub mod client;
 pub mod golden;
+pub mod impostor;
 pub mod program;
 pub mod scenario;

@@ -62,3 +62,28 @@ fn counted<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
     let length = be16(reader)?;
     reader.take(length.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A TPM's restricted key signs other structures as well, and quotes over other banks.
+    #[test]
+    fn only_a_quote_over_the_bank_of_sha256_is_one() {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/azure/snp-genoa");
+        let quote = std::fs::read(case.join("tpm_quote.msg")).unwrap();
+        assert!(TpmQuote::parse(&quote).is_ok());
+        let digest_and_selection = 2 + 32 + 3 + 1 + 2 + 4;
+        let selection = quote.len() - digest_and_selection;
+        assert_eq!(quote[selection..selection + 7], [0, 0, 0, 1, 0, 0x0b, 3]);
+        for at in [0, 3, 4, 5, selection + 3, selection + 4, selection + 5, selection + 6] {
+            let mut other = quote.clone();
+            other[at] ^= 1;
+            assert!(TpmQuote::parse(&other).is_err(), "byte {at}");
+        }
+        assert!(TpmQuote::parse(&quote[..quote.len() - 1]).is_err());
+        assert!(TpmQuote::parse(&[&quote[..], &[0]].concat()).is_err());
+    }
+}

@@ -52,7 +52,7 @@ pub(crate) fn check(
         }
         None => Arc::new(endorse(quote, collateral, roots, now)?),
     };
-    memory.admit(&endorsement.edition(quote))?;
+    endorsement.editions(quote).iter().try_for_each(|edition| memory.admit(edition))?;
     if let Some(key) = key {
         memory.remember_intel(key, &endorsement);
     }
@@ -66,12 +66,15 @@ impl Endorsement {
             && roots.of(Vendor::Intel).any(|root| *root == self.root)
     }
 
-    fn edition(&self, quote: &Quote) -> Edition {
-        let tee = match quote.body {
-            Body::Sgx(_) => "SGX",
-            Body::Tdx(_) => "TDX",
+    /// Of TCB Info and QE identity.
+    fn editions(&self, quote: &Quote) -> [Edition; 2] {
+        let [tcb_info, qe_identity] = match quote.body {
+            Body::Sgx(_) => ["SGX TCB Info", "SGX QE identity"],
+            Body::Tdx(_) => ["TDX TCB Info", "TDX QE identity"],
         };
-        Edition { of: (tee, self.platform.fmspc), number: self.evaluation.0 }
+        let root = Key::of("root", &[self.root.der()]);
+        let edition = |part, number| Edition { part, of: (root, self.platform.fmspc), number };
+        [edition(tcb_info, self.evaluation.0), edition(qe_identity, self.evaluation.1)]
     }
 }
 
@@ -87,6 +90,7 @@ fn endorse(
     let (tcb_edition, qe_edition) = (collateral.tcb_edition()?, collateral.qe_edition()?);
     let platform = PckExtensions::of(chain.leaf())?;
     check_fmspc(&platform.fmspc, &tcb_edition.fmspc)?;
+    check_pceid(&platform.pceid, &tcb_edition.pce_id)?;
     let lists = collateral.revocation_lists(&chain, now)?;
     if let Some(revoked) = chain.all().find(|certificate| lists.iter().any(|list| list.revokes(certificate)))
     {
@@ -94,7 +98,7 @@ fn endorse(
     }
     let claims = dcap_qvl_verdict(quote, collateral, chain.root(), now)?;
     let appraisal = our_verdict(quote, collateral, &platform)?;
-    check_agreement(&appraisal, claims.as_ref())?;
+    check_agreement(appraisal.status, claims.map(|claims| own(claims.tcb.status)))?;
     let windows = [
         chain.window(),
         lists[0].window(),
@@ -139,6 +143,15 @@ pub(super) fn check_fmspc(platform: &Hex<6>, collateral: &str) -> Result<(), Fai
     Err(Failure::FmspcMismatch { platform: platform.to_string(), collateral: collateral.to_owned() })
 }
 
+/// PCESVNs count for one provisioning certification enclave; those of another say nothing. dcap-qvl leaves it out.
+fn check_pceid(platform: &Hex<2>, collateral: &str) -> Result<(), Failure> {
+    if collateral.eq_ignore_ascii_case(&platform.to_string()) {
+        return Ok(());
+    }
+    let why = format!("it is for PCEID `{collateral}`, the platform's is {platform}");
+    Err(Failure::Collateral { part: "TCB Info", why })
+}
+
 /// What dcap-qvl says; nothing if only attributes of the TD stand in its way.
 fn dcap_qvl_verdict(
     quote: &Quote,
@@ -172,12 +185,12 @@ fn our_verdict(
     appraise(&tcb_info, &qe_identity, quote.authentication.qe_report.isvsvn, platform, &quote.body)
 }
 
-fn check_agreement(ours: &Appraisal, theirs: Option<&QuoteClaims>) -> Result<(), Failure> {
-    match theirs.map(|claims| own(claims.tcb.status)) {
-        Some(status) if status != ours.status => {
-            Err(Failure::Disagreement { ours: ours.status.to_string(), theirs: status.to_string() })
+fn check_agreement(ours: TcbStatus, theirs: Option<TcbStatus>) -> Result<(), Failure> {
+    match theirs {
+        Some(theirs) if theirs != ours => {
+            Err(Failure::Disagreement { ours: ours.to_string(), theirs: theirs.to_string() })
         }
-        _ if ours.status == TcbStatus::Revoked => Err(Failure::TcbRevoked),
+        _ if ours == TcbStatus::Revoked => Err(Failure::TcbRevoked),
         _ => Ok(()),
     }
 }
@@ -207,4 +220,70 @@ fn key(quote: &Quote, collateral: &IntelCollateral) -> Key {
         parts.extend(report.v15.iter().map(|v15| &v15.tee_tcb_svn_2.0[..]));
     }
     Key::of("intel", &parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Two TDs of one platform may differ in what the collateral speaks about; one must not count for the other.
+    #[test]
+    fn what_is_remembered_is_found_by_all_that_it_depends_on() {
+        let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/tdx/v5-td15-uptodate");
+        let read = |file| std::fs::read(case.join(file)).unwrap();
+        let quote = Quote::parse(&read("quote.bin")).unwrap();
+        let collateral: IntelCollateral =
+            serde_json::from_slice(&read("collateral/collateral.json")).unwrap();
+        let of = |change: fn(&mut Quote, &mut crate::tdx::TdReport)| {
+            let mut changed = quote.clone();
+            let Body::Tdx(report) = &quote.body else { unreachable!() };
+            let mut report = report.clone();
+            change(&mut changed, &mut report);
+            key(&Quote { body: Body::Tdx(report), ..changed }, &collateral)
+        };
+        let found = of(|_, _| {});
+        assert_eq!(of(|_, report| report.report_data.0[0] ^= 1), found);
+        assert_eq!(of(|_, report| report.rtmr3.0[0] ^= 1), found);
+        let others = [
+            of(|_, report| report.tee_tcb_svn.0[0] ^= 1),
+            of(|_, report| report.mrsignerseam.0[0] ^= 1),
+            of(|_, report| report.seam_attributes.0[0] ^= 1),
+            of(|_, report| report.td_attributes.0[0] ^= 1),
+            of(|_, report| report.v15.as_mut().unwrap().tee_tcb_svn_2.0[0] ^= 1),
+            of(|_, report| report.v15 = None),
+            of(|quote, _| *quote.raw.last_mut().unwrap() ^= 1),
+            of(|quote, _| quote.raw[4] ^= 1),
+        ];
+        assert!(others.iter().all(|other| *other != found));
+        let mut newer = collateral.clone();
+        newer.pck_crl.push(0);
+        assert_ne!(key(&quote, &newer), found);
+    }
+
+    #[test]
+    fn neither_verdict_counts_alone_and_revoked_never() {
+        use TcbStatus::{OutOfDate, Revoked, UpToDate};
+        let check = |ours, theirs| check_agreement(ours, theirs).map_err(|failure| failure.code());
+        assert_eq!(check(UpToDate, Some(UpToDate)), Ok(()));
+        assert_eq!(check(OutOfDate, None), Ok(()), "dcap-qvl refuses only attributes");
+        assert_eq!(check(UpToDate, Some(OutOfDate)), Err("tcb_disagreement"));
+        assert_eq!(check(OutOfDate, Some(UpToDate)), Err("tcb_disagreement"));
+        for theirs in [None, Some(Revoked)] {
+            assert_eq!(check(Revoked, theirs), Err("tcb_revoked"));
+        }
+    }
+
+    #[test]
+    fn rules_for_another_provisioning_enclave_say_nothing() {
+        assert_eq!(check_pceid(&Hex([0, 0x1a]), "001A"), Ok(()));
+        for other in ["0000", "1A00", "", "001A00"] {
+            assert_eq!(
+                check_pceid(&Hex([0, 0x1a]), other).unwrap_err().code(),
+                "collateral_invalid",
+                "{other}"
+            );
+        }
+    }
 }

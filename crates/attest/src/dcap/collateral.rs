@@ -12,6 +12,7 @@ use crate::x509::{Chain, RevocationList, certificates_of_pem};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntelCollateral {
     /// Who signed the PCK revocation list, in PEM; kept for others, since the quote carries the same certificates.
+    #[serde(default)]
     pub pck_crl_issuer_chain: String,
     /// Revocation list of the root, in DER.
     #[serde(with = "hex_text")]
@@ -48,6 +49,8 @@ pub(super) struct Edition {
     pub(super) tcb_evaluation_data_number: u32,
     #[serde(default)]
     pub(super) fmspc: String,
+    #[serde(default)]
+    pub(super) pce_id: String,
 }
 
 impl IntelCollateral {
@@ -76,10 +79,9 @@ impl IntelCollateral {
         let of = |list, der, issuer| {
             RevocationList::verified(der, issuer, now).map_err(|why| Failure::RevocationList { list, why })
         };
-        Ok([
-            of(ROOT_CRL, &self.root_ca_crl, chain.root())?,
-            of(PCK_CRL, &self.pck_crl, chain.issuer_of_leaf())?,
-        ])
+        // Where both have ended, the one that ends sooner by far is named.
+        let of_leaf = of(PCK_CRL, &self.pck_crl, chain.issuer_of_leaf())?;
+        Ok([of(ROOT_CRL, &self.root_ca_crl, chain.root())?, of_leaf])
     }
 
     /// The validity of the certificates that sign TCB Info and QE identity: (latest start, earliest end).

@@ -20,6 +20,9 @@ pub struct PckExtensions {
     pub cpusvn: Hex<16>,
     /// Security version of the provisioning certification enclave.
     pub pcesvn: u16,
+    /// Which provisioning certification enclave; collateral is for one of them.
+    #[serde(skip)]
+    pub pceid: Hex<2>,
 }
 
 /// Intel's two authorities for PCK certificates.
@@ -39,12 +42,15 @@ impl PckExtensions {
             .map_err(|error| chain(format!("the SGX extensions cannot be read: {error:#}")))?;
         let ppid = <[u8; 16]>::try_from(extensions.ppid)
             .map_err(|ppid| chain(format!("the PPID has {} bytes, wanted 16", ppid.len())))?;
+        let pceid = <[u8; 2]>::try_from(extensions.pce_id)
+            .map_err(|pceid| chain(format!("the PCEID has {} bytes, wanted 2", pceid.len())))?;
         Ok(Self {
             fmspc: Hex(extensions.fmspc),
             pck_ca: PckAuthority::of_issuer(&certificate.issuer())?,
             ppid: Hex(ppid),
             cpusvn: Hex(extensions.cpu_svn),
             pcesvn: extensions.pce_svn,
+            pceid: Hex(pceid),
         })
     }
 }

@@ -48,8 +48,8 @@ pub(crate) fn check(
     binding.check_nonce(&evidence.report.nonce.0)?;
     let revoked = collateral.map(|collateral| &collateral.revoked_serials[..]).unwrap_or_default();
     let is_revoked = |certificate: &&Certificate| {
-        let serial = hex::encode(certificate.serial());
-        revoked.iter().any(|listed| listed.eq_ignore_ascii_case(&serial))
+        let serial = number(&hex::encode(certificate.serial()));
+        revoked.iter().any(|listed| number(listed) == serial)
     };
     Ok(Device {
         root: chain.root().clone(),
@@ -57,6 +57,11 @@ pub(crate) fn check(
         window: chain.window(),
         on_hold: chain.all().find(is_revoked).map(Certificate::subject),
     })
+}
+
+/// A serial number as digits that can be compared: tools write leading zeros or not, and in either case.
+fn number(hexadecimal: &str) -> String {
+    hexadecimal.trim_start_matches('0').to_ascii_lowercase()
 }
 
 fn chain(
@@ -78,9 +83,11 @@ fn chain(
     })
 }
 
-/// The certificate names the firmware that its key belongs to.
+/// The certificate names the firmware that its key belongs to. A switch's report does not repeat it; what its key signed
+/// says all the same that it is this firmware.
 fn check_firmware(leaf: &Certificate, report: &SpdmReport) -> Result<(), Failure> {
-    let wanted = [&SHA384_FWID[..], &report.fwid.0].concat();
+    let Some(fwid) = report.fwid else { return Ok(()) };
+    let wanted = [&SHA384_FWID[..], &fwid.0].concat();
     let mut certified = Vec::new();
     for id in FIRMWARE {
         certified.extend_from_slice(leaf.extension(id)?.unwrap_or_default());
@@ -88,6 +95,41 @@ fn check_firmware(leaf: &Certificate, report: &SpdmReport) -> Result<(), Failure
     if certified.windows(wanted.len()).any(|window| window == wanted) {
         return Ok(());
     }
-    let (seen, certified) = (report.fwid.to_string(), hex::encode(certified));
+    let (seen, certified) = (fwid.to_string(), hex::encode(certified));
     Err(Failure::CertifiedField { field: "firmware", seen, certified })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::bytes::Hex;
+
+    #[test]
+    fn a_key_signs_for_the_firmware_of_its_certificate() {
+        for case in ["hopper-h100", "blackwell"] {
+            let folder =
+                Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/nvidia").join(case);
+            let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+            let leaf = certificates_of_pem(DEVICE_CHAIN, &read("cert_chain.pem")).unwrap().remove(0);
+            let mut report = SpdmReport::parse(&read("report.bin")).unwrap();
+            assert_eq!(check_firmware(&leaf, &report), Ok(()));
+            report.fwid = report.fwid.map(|Hex(mut fwid)| {
+                fwid[47] ^= 1;
+                Hex(fwid)
+            });
+            assert_eq!(
+                check_firmware(&leaf, &report).unwrap_err().code(),
+                "certified_field_mismatch",
+                "{case}"
+            );
+        }
+    }
+
+    #[test]
+    fn serial_numbers_are_compared_as_numbers() {
+        assert_eq!(number("00ABcd"), number("abcd"));
+        assert_ne!(number("abcd00"), number("abcd"));
+    }
 }

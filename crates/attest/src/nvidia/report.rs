@@ -11,6 +11,11 @@ const REPORT: &str = "the SPDM report";
 const BLOCK: &str = "an SPDM measurement";
 const OPAQUE: &str = "the SPDM report's opaque data";
 
+/// Types of the opaque data's fields.
+const DRIVER_VERSION: u16 = 3;
+const FIRMWARE_VERSION: u16 = 6;
+const FWID: u16 = 20;
+
 /// Length of the signature at the end: r and s for P-384.
 const SIGNATURE: usize = 96;
 
@@ -26,17 +31,19 @@ pub struct SpdmReport {
     /// What the device says about its software.
     #[serde(flatten)]
     pub versions: SpdmVersions,
-    /// Hash of the device's firmware, as its certificate must have it.
-    pub fwid: Hex<48>,
+    /// Hash of the device's firmware, as its certificate must have it. Switches do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fwid: Option<Hex<48>>,
 }
 
 /// Versions of a device's software.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpdmVersions {
-    /// The driver's.
+    /// The driver's. Switches have none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub driver_version: String,
-    /// The firmware's, as the device has it.
-    pub vbios_version_raw: Hex<8>,
+    /// The firmware's, as the device has it, in hexadecimal.
+    pub vbios_version_raw: String,
     /// The firmware's, as people write it.
     pub vbios_version: String,
 }
@@ -66,7 +73,7 @@ impl SpdmReport {
             responder_nonce,
             measurements,
             versions: versions(&opaque)?,
-            fwid: field(&opaque, 20)?,
+            fwid: opaque.get(&FWID).map(|bytes| exactly(FWID, bytes)).transpose()?,
         })
     }
 
@@ -128,16 +135,28 @@ fn opaque(bytes: &[u8]) -> Result<BTreeMap<u16, &[u8]>, Malformed> {
 }
 
 fn versions(opaque: &BTreeMap<u16, &[u8]>) -> Result<SpdmVersions, Malformed> {
-    let driver = opaque.get(&3).copied().unwrap_or_default();
+    let driver = opaque.get(&DRIVER_VERSION).copied().unwrap_or_default();
     let driver_version = String::from_utf8_lossy(driver).trim_end_matches('\0').to_owned();
-    let vbios_version_raw: Hex<8> = field(opaque, 6)?;
-    let [a, b, c, d, e, ..] = vbios_version_raw.0;
-    let vbios_version = format!("{d:02X}.{c:02X}.{b:02X}.{a:02X}.{e:02X}");
-    Ok(SpdmVersions { driver_version, vbios_version_raw, vbios_version })
+    let raw = opaque.get(&FIRMWARE_VERSION).copied().unwrap_or_default();
+    Ok(SpdmVersions {
+        driver_version,
+        vbios_version_raw: hex::encode(raw),
+        vbios_version: firmware_version(raw)?,
+    })
 }
 
-fn field<const N: usize>(opaque: &BTreeMap<u16, &[u8]>, kind: u16) -> Result<Hex<N>, Malformed> {
-    let bytes = opaque.get(&kind).copied().unwrap_or_default();
+/// GPUs have it as eight bytes, switches as text.
+fn firmware_version(raw: &[u8]) -> Result<String, Malformed> {
+    match std::str::from_utf8(raw) {
+        Ok(text) if raw.len() > 8 && raw.iter().all(u8::is_ascii_graphic) => Ok(text.to_owned()),
+        _ => {
+            let [a, b, c, d, e, ..] = exactly::<8>(FIRMWARE_VERSION, raw)?.0;
+            Ok(format!("{d:02X}.{c:02X}.{b:02X}.{a:02X}.{e:02X}"))
+        }
+    }
+}
+
+fn exactly<const N: usize>(kind: u16, bytes: &[u8]) -> Result<Hex<N>, Malformed> {
     let wrong = |_| {
         Malformed::field(OPAQUE, "length of a field", format!("{} (type {kind})", bytes.len()), "its own")
     };

@@ -11,6 +11,8 @@ mod sgx;
 mod snp;
 mod tcb;
 mod tdx;
+#[cfg(test)]
+mod tests;
 mod vtpm;
 
 use std::collections::BTreeMap;

@@ -42,8 +42,14 @@ pub(super) fn check(
 
 fn check_identity(wanted: &NvidiaIdentity, report: &SpdmReport, findings: &mut Findings<'_>) {
     for (index, measurement) in &wanted.measurements {
-        let seen = report.measurements.get(index).copied().unwrap_or(Hex([0; 48]));
-        findings.equal(&format!("NVIDIA.Measurements.{index}"), Some(measurement), &seen);
+        let field = format!("NVIDIA.Measurements.{index}");
+        match report.measurements.get(index) {
+            Some(seen) => findings.equal(&field, Some(measurement), seen),
+            None => {
+                let seen = "a report without it".to_owned();
+                findings.of_package(&field, seen, measurement.to_string(), "do not name it");
+            }
+        }
     }
     let seen = &report.versions.driver_version;
     if !wanted.driver_versions.is_empty() && !wanted.driver_versions.contains(seen) {

@@ -86,6 +86,16 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Debug mode must be exactly what the package says: a mesh for debugging is not one for production, nor the other way
+    /// round.
+    pub(super) fn debug(&mut self, is_wanted: bool, is_so: bool, what: &str) {
+        self.allowed("Debug", is_wanted, is_so, what);
+        if is_wanted && !is_so {
+            let (seen, wanted) = ("one for production", "one for debugging, as the package says");
+            self.of_package("Debug", seen.to_owned(), wanted.to_owned(), "set it to false");
+        }
+    }
+
     pub(super) fn of_package(&mut self, field: &str, seen: String, wanted: String, change: &str) {
         let field = format!("Packages.{}.{field}", self.package);
         self.add(field, seen, wanted, change.to_owned());

@@ -40,10 +40,5 @@ pub(super) fn check(package: &Package, report: &EnclaveReport, findings: &mut Fi
             "name its UniqueID, or its SignerID, ProductID and SecurityVersion",
         ),
     }
-    findings.allowed(
-        "Debug",
-        package.debug,
-        report.is_debug(),
-        "a debug enclave, whose memory the host can read",
-    );
+    findings.debug(package.debug, report.is_debug(), "a debug enclave, whose memory the host can read");
 }

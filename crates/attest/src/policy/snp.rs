@@ -48,7 +48,7 @@ pub(super) fn check(
     let strict = SnpIdentity::default();
     let wanted = package.snp.as_ref().unwrap_or(&strict);
     check_platform(wanted, platform, findings);
-    findings.allowed("Debug", package.debug, report.policy.allows_debug(), "a guest that the host may debug");
+    findings.debug(package.debug, report.policy.allows_debug(), "a guest that the host may debug");
     findings.allowed(
         "SNP.AllowMigration",
         wanted.allow_migration,

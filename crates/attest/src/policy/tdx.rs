@@ -60,12 +60,7 @@ fn check_attributes(
 ) {
     let attributes = report.attributes();
     let is_open = attributes.is_debug() || attributes.is_profiled();
-    findings.allowed(
-        "Debug",
-        package.debug,
-        is_open,
-        "a debug or profiled TD, whose memory the host can read",
-    );
+    findings.debug(package.debug, is_open, "a debug or profiled TD, whose memory the host can read");
     findings.allowed(
         "TDX.AllowSeptVe",
         allowed.allow_sept_ve,

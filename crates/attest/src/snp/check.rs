@@ -40,7 +40,7 @@ pub(crate) fn check(
 ) -> Result<Arc<Endorsement>, Failure> {
     let collateral = collateral.ok_or(Failure::MissingCollateral("the AMD certificate chain"))?;
     let vek = carried.unwrap_or(&collateral.vek);
-    let key = Key::of("amd", &[&[vek][..], &collateral.parts()[1..]].concat());
+    let key = key(vek, collateral);
     let remembered = memory.amd(&key).filter(|known| known.holds(roots, now));
     let endorsement = match remembered {
         Some(known) => known,
@@ -52,6 +52,13 @@ pub(crate) fn check(
     endorsement.key.check(&report.fields)?;
     memory.remember_amd(key, &endorsement);
     Ok(endorsement)
+}
+
+/// Everything that an endorsement depends on.
+fn key(vek: &[u8], collateral: &AmdCollateral) -> Key {
+    let [_, intermediate, root, crl] = collateral.parts();
+    let has_list = [u8::from(collateral.crl.is_some())];
+    Key::of("amd", &[vek, intermediate, root, crl, &has_list])
 }
 
 impl Endorsement {
@@ -103,5 +110,29 @@ pub(super) fn revocation_list(crl: &[u8], chain: &Chain, now: u64) -> Result<Rev
             subject: revoked.subject(),
             serial: hex::encode(revoked.serial()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_remembered_is_found_by_all_that_it_depends_on() {
+        let all = AmdCollateral { vek: vec![9], intermediate: vec![1], root: Some(vec![2]), crl: None };
+        let found = key(&[0], &all);
+        assert_eq!(
+            key(&[0], &AmdCollateral { vek: Vec::new(), ..all.clone() }),
+            found,
+            "that of the evidence"
+        );
+        let others = [
+            key(&[1], &all),
+            key(&[0], &AmdCollateral { intermediate: vec![2], ..all.clone() }),
+            key(&[0], &AmdCollateral { root: None, ..all.clone() }),
+            key(&[0], &AmdCollateral { crl: Some(Vec::new()), ..all.clone() }),
+            key(&[0], &AmdCollateral { crl: Some(vec![3]), ..all }),
+        ];
+        assert!(others.iter().all(|other| *other != found));
     }
 }

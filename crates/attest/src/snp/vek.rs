@@ -134,3 +134,68 @@ fn chain(why: String) -> Failure {
 fn mismatch(field: &'static str, seen: String, certified: String) -> Failure {
     Failure::CertifiedField { field, seen, certified }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Report;
+    use super::*;
+
+    /// A recorded report and what the certificate of its key says.
+    fn recorded(case: &str, certificate: &str) -> (SnpReport, VekIdentity) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors/snp").join(case);
+        let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+        let report = Report::parse(&read("report.bin")).unwrap().fields;
+        (report, VekIdentity::unverified(&read(certificate)).unwrap())
+    }
+
+    #[track_caller]
+    fn refused(key: &VekIdentity, report: &SnpReport, wanted: &str) {
+        match key.check(report).unwrap_err() {
+            Failure::CertifiedField { field, .. } => assert_eq!(field, wanted),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_chips_key_signs_for_its_chip_its_line_and_its_firmware() {
+        for case in ["milan-v2-vcek", "milan-v3-vcek", "genoa-v3-vcek", "turin-v5-vcek"] {
+            let (report, key) = recorded(case, "vcek.der");
+            assert_eq!(key.check(&report), Ok(()), "{case}");
+            for at in 0..8 {
+                let mut other = report.clone();
+                other.reported_tcb.0[at] ^= 1;
+                let is_reserved = key.check(&other).is_ok();
+                assert_eq!(
+                    is_reserved,
+                    (if case.contains("turin") { 4..7 } else { 2..6 }).contains(&at),
+                    "{at}"
+                );
+            }
+            for at in [0, 7, 8, 63] {
+                let mut other = report.clone();
+                other.chip_id.0[at] ^= 1;
+                refused(&key, &other, "chip ID");
+            }
+            let hidden = SnpReport { chip_id: Hex([0; 64]), ..report.clone() };
+            assert_eq!(key.check(&hidden), Ok(()), "the signature is the chip's all the same");
+            refused(&VekIdentity { hwid: None, ..key.clone() }, &report, "signing key");
+            refused(&key, &SnpReport { signing_key: SigningKey::Vlek, ..report }, "signing key");
+        }
+        let (report, key) = recorded("genoa-v3-vcek", "vcek.der");
+        for cpuid in [[0x19, 0x01, 1], [0x1a, 0x02, 1], [0x20, 0x11, 1]] {
+            refused(&key, &SnpReport { cpuid: Some(cpuid), ..report.clone() }, "product line");
+        }
+    }
+
+    #[test]
+    fn a_providers_key_names_the_provider_and_no_chip() {
+        let (report, key) = recorded("milan-v3-vlek", "vlek.der");
+        assert_eq!(key.check(&report), Ok(()));
+        refused(&VekIdentity { csp_id: None, ..key.clone() }, &report, "signing key");
+        refused(&VekIdentity { csp_id: Some(String::new()), ..key.clone() }, &report, "signing key");
+        refused(&VekIdentity { hwid: Some("00".repeat(64)), ..key.clone() }, &report, "signing key");
+        refused(&key, &SnpReport { signing_key: SigningKey::Vcek, ..report }, "signing key");
+    }
+}

@@ -2,7 +2,7 @@
 
 use der::Decode;
 use der::oid::AssociatedOid as _;
-use x509_cert::crl::CertificateList;
+use x509_cert::crl::{CertificateList, TbsCertList};
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::CrlNumber;
 
@@ -14,15 +14,15 @@ use crate::error::RevocationListFault as Fault;
 #[derive(Debug, Clone)]
 pub(crate) struct RevocationList {
     issuer: Vec<u8>,
-    this_update: u64,
-    next_update: u64,
     number: Option<PublicationNumber>,
+    /// The first and the last second since 1970 at which it counts.
+    window: (u64, u64),
     revoked: Vec<Vec<u8>>,
 }
 
 impl RevocationList {
     /// Reads a list and checks that `issuer` signed it and that it is valid at `now` (seconds since 1970): from its
-    /// thisUpdate on, and until its nextUpdate, which it must have.
+    /// thisUpdate on, and before its nextUpdate, which it must have.
     pub(crate) fn verified(der: &[u8], issuer: &Certificate, now: u64) -> Result<Self, Fault> {
         let unreadable = |error: der::Error| Fault::Unreadable(error.to_string());
         let list: CertificateList = CertificateList::from_der(der).map_err(unreadable)?;
@@ -39,9 +39,10 @@ impl RevocationList {
         self.issuer == issuer && self.revoked.iter().any(|serial| serial == certificate.serial())
     }
 
-    /// The seconds since 1970 at which the list is valid: (thisUpdate, nextUpdate).
+    /// The first and the last second since 1970 at which the list is valid. At its nextUpdate it is not any more, as
+    /// webpki has it, which dcap-qvl asks: what is remembered must not count longer than what is verified anew.
     pub(crate) fn window(&self) -> (u64, u64) {
-        (self.this_update, self.next_update)
+        self.window
     }
 
     /// Its number (RFC 5280, section 5.2.3), if it has one: later lists of an issuer have no lower one.
@@ -51,21 +52,23 @@ impl RevocationList {
 
     fn of(list: CertificateList) -> Result<Self, Fault> {
         let tbs = list.tbs_cert_list;
+        check_complete(&tbs)?;
         let number = number(tbs.crl_extensions.as_deref().unwrap_or_default())?;
         let revoked = tbs.revoked_certificates.unwrap_or_default();
+        let this_update = tbs.this_update.to_unix_duration().as_secs();
+        let next_update = tbs.next_update.ok_or(Fault::Endless)?.to_unix_duration().as_secs();
         Ok(Self {
             issuer: name_bytes(&tbs.issuer),
-            this_update: tbs.this_update.to_unix_duration().as_secs(),
-            next_update: tbs.next_update.ok_or(Fault::Endless)?.to_unix_duration().as_secs(),
+            window: (this_update, next_update.saturating_sub(1)),
             number,
             revoked: revoked.into_iter().map(|entry| entry.serial_number.as_bytes().to_vec()).collect(),
         })
     }
 
     fn check_time(&self, now: u64) -> Result<(), Fault> {
-        match now {
-            _ if now < self.this_update => Err(Fault::NotYetValid),
-            _ if now > self.next_update => Err(Fault::Expired),
+        match self.window {
+            (from, _) if now < from => Err(Fault::NotYetValid),
+            (_, until) if now > until => Err(Fault::Expired),
             _ => Ok(()),
         }
     }
@@ -85,4 +88,19 @@ fn check_issuer(list: &CertificateList, signed: &[u8], issuer: &Certificate) -> 
     let is_signed =
         tbs.signature == *algorithm && issuer.check_signature(algorithm.oid, signed, &list.signature).is_ok();
     (named && is_signed).then_some(()).ok_or(Fault::Issuer)
+}
+
+/// A critical extension says that the list speaks of some certificates only, or only of what changed (RFC 5280, section
+/// 5.2): a certificate that is not on such a list may be revoked all the same.
+fn check_complete(list: &TbsCertList) -> Result<(), Fault> {
+    let of_list = list.crl_extensions.iter().flatten();
+    let of_entries = list
+        .revoked_certificates
+        .iter()
+        .flatten()
+        .flat_map(|entry| entry.crl_entry_extensions.iter().flatten());
+    match of_list.chain(of_entries).find(|extension| extension.critical) {
+        None => Ok(()),
+        Some(extension) => Err(Fault::Partial(extension.extn_id.to_string())),
+    }
 }

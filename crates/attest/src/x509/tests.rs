@@ -1,8 +1,9 @@
 //! Chains and lists of an authority that the tests make.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CrlScope, CustomExtension, DnType, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
 use super::{Certificate, Chain, ChainFault, LinkFault, RevocationList};
@@ -57,6 +58,10 @@ impl Authority {
     }
 
     fn list(&self, revoked: &[u8]) -> Vec<u8> {
+        self.list_for(None, revoked)
+    }
+
+    fn list_for(&self, scope: Option<CrlIssuingDistributionPoint>, revoked: &[u8]) -> Vec<u8> {
         let entry = |serial: &u8| RevokedCertParams {
             serial_number: SerialNumber::from(vec![*serial]),
             revocation_time: date_time_ymd(2025, 2, 1),
@@ -67,7 +72,7 @@ impl Authority {
             this_update: date_time_ymd(2025, 5, 1),
             next_update: date_time_ymd(2025, 7, 1),
             crl_number: SerialNumber::from(vec![1]),
-            issuing_distribution_point: None,
+            issuing_distribution_point: scope,
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
@@ -105,6 +110,26 @@ fn each_link_must_hold() {
     let below = too_deep.issue(&params("leaf", IsCa::NoCa));
     let chain = [&below, &too_deep.certificate, &above.certificate];
     assert_eq!(link(verified(&chain, &roots, NOW)), LinkFault::TooDeep);
+}
+
+#[test]
+fn what_a_certificate_says_about_itself_is_understood_or_refused() {
+    let root = root("root");
+    let mut strange = params("leaf", IsCa::NoCa);
+    let mut extension = CustomExtension::from_oid_content(&[1, 3, 9903, 99], vec![5, 0]);
+    strange.custom_extensions = vec![extension.clone()];
+    assert!(verified(&[&root.issue(&strange)], &[&root.certificate], NOW).is_ok());
+    extension.set_criticality(true);
+    strange.custom_extensions = vec![extension];
+    let found = verified(&[&root.issue(&strange)], &[&root.certificate], NOW);
+    assert_eq!(link(found), LinkFault::Critical);
+
+    let mut signer = params("signer", ca(0));
+    signer.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+    let signer = root.authority(signer);
+    let below = signer.issue(&params("leaf", IsCa::NoCa));
+    let found = verified(&[&below, &signer.certificate], &[&root.certificate], NOW);
+    assert_eq!(link(found), LinkFault::NotAnAuthority);
 }
 
 #[test]
@@ -153,6 +178,16 @@ fn a_chain_counts_within_its_time() {
 }
 
 #[test]
+fn a_root_ends_as_well() {
+    let root = root("root");
+    let mut longer = params("leaf", IsCa::NoCa);
+    longer.not_after = date_time_ymd(2030, 1, 1);
+    let leaf = root.issue(&longer);
+    let later = verified(&[&leaf], &[&root.certificate], root.certificate.validity().end() + 1);
+    assert!(matches!(later, Err(ChainFault::Time { .. })), "{later:?}");
+}
+
+#[test]
 fn other_algorithms_are_no_signature() {
     let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     let params = params("root", ca(1));
@@ -173,6 +208,26 @@ fn a_list_counts_within_its_time_and_for_its_issuer() {
         let found = RevocationList::verified(&list, &other.certificate, NOW);
         assert_eq!(found.unwrap_err(), Fault::Issuer);
     }
+}
+
+/// Remembered, it counts no longer than webpki lets it count.
+#[test]
+fn a_list_ends_before_the_second_of_its_next_update() {
+    let root = root("root");
+    let list = RevocationList::verified(&root.list(&[]), &root.certificate, NOW).unwrap();
+    assert_eq!(list.window().1 + 1, u64::try_from(date_time_ymd(2025, 7, 1).unix_timestamp()).unwrap());
+}
+
+#[test]
+fn a_list_that_speaks_of_some_certificates_is_none() {
+    let root = root("root");
+    let uris = vec!["http://example.com/some.crl".to_owned()];
+    let some = CrlIssuingDistributionPoint {
+        distribution_point: CrlDistributionPoint { uris },
+        scope: Some(CrlScope::CaCertsOnly),
+    };
+    let found = RevocationList::verified(&root.list_for(Some(some), &[7]), &root.certificate, NOW);
+    assert_eq!(found.unwrap_err(), Fault::Partial("2.5.29.28".to_owned()));
 }
 
 #[test]

@@ -9,6 +9,8 @@
 
 #[path = "../vectors/case.rs"]
 mod case;
+#[path = "../vectors/vendor.rs"]
+mod vendor;
 
 mod binding;
 mod collateral;

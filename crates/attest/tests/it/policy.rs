@@ -86,7 +86,7 @@ fn a_package_that_names_nothing_admits_nobody() {
 }
 
 #[test]
-fn debug_is_refused_unless_allowed() {
+fn debug_is_exactly_what_the_package_says() {
     let genuine = Recorded::load("tdx/v4-debug-td").genuine().unwrap();
     let Claims::Tdx { report, .. } = genuine.claims() else { unreachable!() };
     let identity = TdxIdentity { mrtd: Some(report.mrtd), ..TdxIdentity::default() };
@@ -95,6 +95,11 @@ fn debug_is_refused_unless_allowed() {
     assert_eq!(only_mismatch(&genuine, policy(&package)).field, "Packages.td.Debug");
     package.debug = true;
     assert!(genuine.accept(&policy(&package)).is_ok());
+    // MarbleRun compares for equality: what is for debugging does not run beside what is for production.
+    let (production, mut wanted) = sgx();
+    wanted.package.debug = true;
+    let mismatch = only_mismatch(&production, wanted);
+    assert!(mismatch.field.ends_with(".Debug") && mismatch.change == "set it to false", "{mismatch:?}");
 }
 
 #[test]

@@ -20,12 +20,12 @@ pub(crate) struct Recorded {
 impl Recorded {
     /// The first form of evidence in `testdata/vectors/NAME`.
     pub(crate) fn load(name: &str) -> Self {
-        let case =
-            Case::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors").join(name));
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/vectors").join(name);
+        let case = Case::load(&folder).unwrap();
         Self {
-            now: case.evaluate_at(),
+            now: case.evaluate_at().unwrap(),
             evidence: case.evidence.into_iter().next().unwrap().1,
-            collateral: case.collateral,
+            collateral: case.collateral.into_iter().next().unwrap().1,
             binding: case.binding,
             roots: Roots::of_hardware_vendors().unwrap(),
             memory: Memory::default(),

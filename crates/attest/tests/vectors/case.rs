@@ -1,92 +1,97 @@
-//! A case as it lies in its folder: evidence in one or several wrappings, collateral, and what is expected.
+//! A case as it lies in its folder: evidence in one or several wrappings, collateral in one or several serializations, and
+//! what is expected.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use marblerun_attest::{AmdCollateral, Binding, Collateral, IntelCollateral, NvidiaCollateral};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+use aws_lc_rs::digest::{SHA256, digest};
+use marblerun_attest::{Binding, Collateral};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Every form of evidence that a folder may hold; each of one folder must give the same result.
-const EVIDENCE: [&str; 7] = [
-    "evidence.json",
-    "report.bin",
-    "quote.bin",
-    "quote.padded.bin",
-    "oe_report.bin",
-    "oe_report.derived.bin",
-    "cert.der",
-];
+use crate::vendor;
+
+/// How the names of files begin that hold evidence; each of one folder must give the same result. What lies beside them
+/// for people (`tpm_quote.msg`, `snp_report.bin`) begins otherwise.
+const EVIDENCE: [&str; 5] = ["evidence", "report", "quote", "oe_report", "cert."];
 
 pub(crate) struct Case {
     pub(crate) expected: Value,
     /// (file name, bytes)
-    pub(crate) evidence: Vec<(&'static str, Vec<u8>)>,
-    pub(crate) collateral: Collateral,
+    pub(crate) evidence: Vec<(String, Vec<u8>)>,
+    /// (where from, what), each of which must give the same result; at least one.
+    pub(crate) collateral: Vec<(&'static str, Collateral)>,
     pub(crate) binding: Binding,
 }
 
 impl Case {
-    pub(crate) fn load(folder: &Path) -> Self {
-        let expected: Value = serde_json::from_slice(&read(folder, "expected.json").unwrap()).unwrap();
-        let evidence = EVIDENCE.into_iter().filter_map(|file| Some((file, read(folder, file)?))).collect();
-        let binding = binding(&expected["expected"]);
-        let collateral = Collateral { intel: intel(folder), amd: amd(folder), nvidia: nvidia(folder) };
-        Self { expected, evidence, collateral, binding }
+    pub(crate) fn load(folder: &Path) -> Result<Self, String> {
+        let expected = read(folder, "expected.json")?.ok_or("there is no expected.json")?;
+        let expected: Value = serde_json::from_slice(&expected).map_err(|error| error.to_string())?;
+        check_files(folder, &expected["files_sha256"])?;
+        let (evidence, binding) = (evidence(folder)?, binding(&expected["expected"])?);
+        let collateral = vendor::collateral(folder, &expected)?;
+        Ok(Self { expected, evidence, collateral, binding })
     }
 
     /// The time that the results are for; any, where none is said.
-    pub(crate) fn evaluate_at(&self) -> SystemTime {
+    pub(crate) fn evaluate_at(&self) -> Result<SystemTime, String> {
         time(self.expected["evaluate_at"].as_str().unwrap_or("2025-06-01T00:00:00Z"))
     }
 }
 
-pub(crate) fn time(rfc3339: &str) -> SystemTime {
-    let seconds = OffsetDateTime::parse(rfc3339, &Rfc3339).unwrap().unix_timestamp();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap())
+pub(crate) fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+pub(crate) fn time(rfc3339: &str) -> Result<SystemTime, String> {
+    let time = OffsetDateTime::parse(rfc3339, &Rfc3339).map_err(|error| format!("{rfc3339}: {error}"))?;
+    let seconds = time.unix_timestamp().try_into().map_err(|_| format!("{rfc3339} is before 1970"))?;
+    Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+}
+
+/// The content of a file; nothing if it is not there.
+pub(crate) fn read(folder: &Path, file: &str) -> Result<Option<Vec<u8>>, String> {
+    match std::fs::read(folder.join(file)) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{file}: {error}")),
+    }
+}
+
+/// The files are those that the results were established with.
+fn check_files(folder: &Path, hashes: &Value) -> Result<(), String> {
+    for (file, wanted) in hashes.as_object().into_iter().flatten() {
+        let content = read(folder, file)?.ok_or_else(|| format!("{file} is not there"))?;
+        let seen = hex::encode(digest(&SHA256, &content));
+        if wanted != &seen {
+            return Err(format!("{file} has SHA-256 {seen}, wanted {wanted}"));
+        }
+    }
+    Ok(())
+}
+
+fn evidence(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| error.to_string())?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let is_evidence = |name: &String| EVIDENCE.iter().any(|beginning| name.starts_with(beginning));
+    let mut all = BTreeMap::new();
+    for name in names.filter(is_evidence) {
+        let content = read(folder, &name)?.unwrap_or_default();
+        all.insert(name, content);
+    }
+    if all.is_empty() {
+        Err(format!("no file begins with one of {EVIDENCE:?}"))
+    } else {
+        Ok(all.into_iter().collect())
+    }
 }
 
 /// The nonce of a TPM or a device, or else the report data.
-fn binding(expected: &Value) -> Binding {
+fn binding(expected: &Value) -> Result<Binding, String> {
     let nonce = [&expected["tpm_nonce"], &expected["nonce"], &expected["report_data"]];
-    let bytes = nonce.into_iter().find_map(Value::as_str).expect("a binding");
-    Binding::Exactly(hex::decode(bytes).unwrap())
-}
-
-fn intel(folder: &Path) -> Option<IntelCollateral> {
-    read(folder, "collateral/collateral.json").map(|json| serde_json::from_slice(&json).unwrap())
-}
-
-fn amd(folder: &Path) -> Option<AmdCollateral> {
-    let der = |file| Some(CertificateDer::from_pem_slice(&read(folder, file)?).unwrap().to_vec());
-    Some(AmdCollateral {
-        vek: der("vcek.pem").or_else(|| der("vlek.pem")).unwrap_or_default(),
-        intermediate: der("ask.pem").or_else(|| der("asvk.pem"))?,
-        root: der("ark.pem"),
-        crl: read(folder, "crl.der"),
-    })
-}
-
-/// The responder's answer is not recorded; the case's README says what it was.
-fn nvidia(folder: &Path) -> Option<NvidiaCollateral> {
-    let chain = read(folder, "cert_chain.pem")?;
-    let expected: Value = serde_json::from_slice(&read(folder, "expected.json")?).unwrap();
-    let reasons = expected["negative_reasons"].as_array().unwrap();
-    let on_hold = reasons.iter().any(|reason| reason == "device_certificate_on_hold_per_ocsp");
-    let revoked_serials = if on_hold { vec![serial_of_first(&chain)] } else { Vec::new() };
-    Some(NvidiaCollateral { certificate_chain: String::from_utf8(chain).unwrap(), revoked_serials })
-}
-
-fn serial_of_first(pem: &[u8]) -> String {
-    use x509_cert::der::Decode;
-    let der = CertificateDer::from_pem_slice(pem).unwrap();
-    let certificate = x509_cert::Certificate::from_der(&der).unwrap();
-    hex::encode(certificate.tbs_certificate().serial_number().as_bytes())
-}
-
-fn read(folder: &Path, file: &str) -> Option<Vec<u8>> {
-    std::fs::read(folder.join(file)).ok()
+    let bytes = nonce.into_iter().find_map(Value::as_str).ok_or("no binding is expected")?;
+    Ok(Binding::Exactly(hex::decode(bytes).map_err(|error| error.to_string())?))
 }

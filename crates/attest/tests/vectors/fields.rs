@@ -1,6 +1,8 @@
 //! The fields that a case expects, against what we read (and, where evidence is genuine, against what we prove).
 
-use marblerun_attest::{Claims, SnpReport, SnpTcb, Unverified, VekIdentity, describe};
+use marblerun_attest::{
+    AmdCollateral, Claims, Collateral, SnpReport, SnpTcb, Unverified, VekIdentity, describe,
+};
 use serde_json::{Map, Value, json};
 
 use crate::case::Case;
@@ -17,14 +19,45 @@ const PROVED: [&str; 8] = [
     "qe_tcb_evaluation_data_number",
 ];
 
-pub(crate) fn check(case: &Case, evidence: &[u8], claims: Option<&Claims>) -> Result<(), String> {
+pub(crate) fn check(
+    case: &Case,
+    evidence: &[u8],
+    collateral: &Collateral,
+    claims: Option<&Claims>,
+) -> Result<(), String> {
     let unverified = describe(evidence).map_err(|error| error.to_string())?;
-    let mut ours = described(case, &unverified);
+    let mut ours = described(collateral.amd.as_ref(), &unverified)?;
+    check_kind(case, &unverified, ours.get("quote_version"))?;
     if let Some(claims) = claims {
-        proved(claims).into_iter().for_each(|(name, value)| _ = ours.entry(name).or_insert(value));
+        proved(claims)?.into_iter().for_each(|(name, value)| _ = ours.entry(name).or_insert(value));
     }
-    let wanted = case.expected["expected"].as_object().unwrap();
+    let wanted = case.expected["expected"].as_object().ok_or("nothing is expected")?;
     compare("", wanted, &ours, claims.is_some())
+}
+
+/// What the case says of the evidence as a whole.
+fn check_kind(case: &Case, unverified: &Unverified, quote_version: Option<&Value>) -> Result<(), String> {
+    let tee = tee(unverified);
+    let wanted = case.text("tee").unwrap_or_default();
+    if !wanted.starts_with(tee) {
+        return Err(format!("tee: wanted {wanted}, got {tee}"));
+    }
+    match &case.expected["quote_version"] {
+        Value::Null => Ok(()),
+        wanted if quote_version == Some(wanted) => Ok(()),
+        wanted => Err(format!("quote version: wanted {wanted}, got {quote_version:?}")),
+    }
+}
+
+fn tee(unverified: &Unverified) -> &'static str {
+    match unverified {
+        Unverified::Sgx { .. } => "sgx",
+        Unverified::Tdx { .. } => "tdx",
+        Unverified::Snp { .. } => "snp",
+        Unverified::Nvidia { .. } => "nvidia",
+        Unverified::Azure { hardware, .. } => tee(hardware),
+        _ => "another",
+    }
 }
 
 fn compare(
@@ -34,10 +67,11 @@ fn compare(
     genuine: bool,
 ) -> Result<(), String> {
     for (name, wanted) in wanted {
-        if wanted.is_null() || !genuine && PROVED.contains(&name.as_str()) {
+        if !wanted.is_null() && !genuine && PROVED.contains(&name.as_str()) {
             continue;
         }
         match (wanted, ours.get(name)) {
+            (Value::Null, None | Some(Value::Null)) => {}
             (Value::Object(wanted), Some(Value::Object(ours))) => {
                 compare(&format!("{path}{name}."), wanted, ours, genuine)?;
             }
@@ -48,13 +82,13 @@ fn compare(
     Ok(())
 }
 
-fn described(case: &Case, unverified: &Unverified) -> Map<String, Value> {
+fn described(amd: Option<&AmdCollateral>, unverified: &Unverified) -> Result<Map<String, Value>, String> {
     let mut ours = object(unverified);
     flatten(&mut ours, "platform");
     match unverified {
-        Unverified::Snp { report, .. } => ours.extend(snp(case, report)),
+        Unverified::Snp { report, .. } => ours.extend(snp(amd, report)?),
         Unverified::Azure { hardware, pcrs, .. } => {
-            let (name, hardware) = azure_hardware(case, hardware);
+            let (name, hardware) = (tee(hardware), described(amd, hardware)?);
             for top in ["mrtd", "measurement", "report_data", "fmspc"] {
                 ours.extend(hardware.get(top).map(|value| (top.to_owned(), value.clone())));
             }
@@ -68,44 +102,43 @@ fn described(case: &Case, unverified: &Unverified) -> Map<String, Value> {
         }
         _ => {}
     }
-    ours
+    Ok(ours)
 }
 
-fn azure_hardware(case: &Case, hardware: &Unverified) -> (&'static str, Map<String, Value>) {
-    let name = if matches!(hardware, Unverified::Snp { .. }) { "snp" } else { "tdx" };
-    (name, described(case, hardware))
-}
-
-fn proved(claims: &Claims) -> Map<String, Value> {
+fn proved(claims: &Claims) -> Result<Map<String, Value>, String> {
     let mut ours = object(claims);
     ours.retain(|name, _| matches!(name.as_str(), "platform" | "cert_subjects"));
     flatten(&mut ours, "platform");
     ours.retain(|name, _| name != "reported_tcb");
     if let Claims::Nvidia { cert_subjects, .. } = claims {
-        let names: Vec<_> = cert_subjects.iter().map(|subject| common_name(subject)).collect();
+        let names: Option<Vec<_>> = cert_subjects.iter().map(|subject| common_name(subject)).collect();
+        let names = names.filter(|names| !names.is_empty()).ok_or("a certificate without a common name")?;
         ours.insert("arch".to_owned(), json!(architecture(names[0])));
         ours.insert("cert_subjects".to_owned(), json!(names));
     }
-    ours
+    Ok(ours)
 }
 
-fn common_name(subject: &str) -> &str {
-    subject.split(',').find_map(|part| part.trim().strip_prefix("CN=")).unwrap()
+fn common_name(subject: &str) -> Option<&str> {
+    subject.split(',').find_map(|part| part.trim().strip_prefix("CN="))
 }
 
-fn architecture(device: &str) -> &'static str {
-    match &device[..2] {
-        "GH" => "hopper",
-        "GB" => "blackwell",
-        _ => "another",
+/// By the first word of the device's name (`GH100`, `LS_10`).
+fn architecture(device: &str) -> String {
+    let name = device.split(' ').next().unwrap_or_default();
+    match name.get(..2) {
+        Some("GH") => "hopper".to_owned(),
+        Some("GB") => "blackwell".to_owned(),
+        Some("GR") => "rubin".to_owned(),
+        _ => name.replace('_', "").to_lowercase(),
     }
 }
 
 /// The report in the words of the cases.
-fn snp(case: &Case, report: &SnpReport) -> Map<String, Value> {
-    let vek = case.collateral.amd.as_ref().and_then(|amd| VekIdentity::unverified(&amd.vek).ok());
+fn snp(amd: Option<&AmdCollateral>, report: &SnpReport) -> Result<Map<String, Value>, String> {
+    let vek = amd.and_then(|amd| VekIdentity::unverified(&amd.vek).ok());
     let named = vek.as_ref().and_then(|vek| vek.product_name.parse().ok());
-    let product = report.product().or(named).expect("a product line");
+    let product = report.product().or(named).ok_or("neither report nor certificate name a product line")?;
     let tcb = |raw| {
         let mut tcb = object(&SnpTcb::unverified(raw, product));
         tcb.insert("raw".to_owned(), json!(raw));
@@ -137,7 +170,7 @@ fn snp(case: &Case, report: &SnpReport) -> Map<String, Value> {
         ours["launch_mit_vector"] = json!(format!("{launch:#x}"));
         ours["current_mit_vector"] = json!(format!("{current:#x}"));
     }
-    object(&ours)
+    Ok(object(&ours))
 }
 
 /// Lifts the fields of the object `name` to its own level, except those that stand there already: a platform's CPUSVN

@@ -1,7 +1,8 @@
 //! Recorded evidence of real machines, against the expected results that other verifiers established.
 //!
 //! `cargo test -p marblerun-attest --test vectors -- sgx` runs those whose name contains `sgx`. The environment variable
-//! `MARBLERUN_VECTORS` names another folder of the same form; every case that is found there is run.
+//! `MARBLERUN_VECTORS` names another folder of the same form; every case that is found there is run, and a folder without
+//! any is a failure.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +14,10 @@
 mod case;
 mod fields;
 mod judge;
+mod reasons;
+mod vendor;
 
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,13 +27,23 @@ fn main() -> ExitCode {
     let filters: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let mut report = Report::default();
-    for folder in cases(&folder()) {
+    let cases = cases(&folder());
+    if cases.is_empty() {
+        report.case("(all)", Err(format!("there is no expected.json below {}", folder().display())));
+    }
+    for folder in cases {
         let name = name(&folder);
         if filters.is_empty() || filters.iter().any(|filter| name.contains(filter)) {
-            report.case(&name, judge::judge(&case::Case::load(&folder)));
+            report.case(&name, judged(&folder));
         }
     }
     report.finish()
+}
+
+/// A panic fails its case, and not those after it.
+fn judged(folder: &Path) -> Result<(), String> {
+    let judged = catch_unwind(|| judge::judge(&case::Case::load(folder)?));
+    judged.unwrap_or_else(|panic| Err(format!("a panic: {:?}", panic.downcast_ref::<String>())))
 }
 
 fn folder() -> PathBuf {

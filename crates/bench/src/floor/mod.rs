@@ -3,6 +3,7 @@
 //! It requires a client certificate, checks the request's signature, makes a P-384 key, issues a leaf and answers the four
 //! predefined variables. It has no manifest, state, log, metrics or limits, and admits anybody: it listens on loopback only.
 
+pub(crate) mod disk;
 mod issuer;
 
 use std::sync::Arc;

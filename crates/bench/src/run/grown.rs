@@ -16,9 +16,10 @@ use tokio::sync::Mutex;
 
 use super::Bench;
 use crate::activation;
+use crate::floor::disk::appends;
 use crate::http_client::{HttpClient, Session};
 use crate::load::{Outcome, Until, generate_calls};
-use crate::measure::{Round, ratio};
+use crate::measure::{Round, quantile, ratio};
 use crate::output;
 use crate::pinning::Cpus;
 use crate::procfs::Memory;
@@ -50,6 +51,7 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Resul
     output::note("counters of a young deployment");
     writers.raise(Until::Count(FEW), FEW).await?;
     let young = writers.raise(turn, FEW).await?;
+    disk(bench, report, "young")?;
     let before = memory(&server)?;
 
     output::note(&format!("{entries} entries of the log"));
@@ -60,6 +62,7 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Resul
     let full = memory(&server)?;
     output::note("counters of an old deployment");
     let old = writers.raise(turn, counters).await?;
+    disk(bench, report, "old")?;
 
     report.figure(format!("p50 of a raised counter, {FEW} counters"), young.quantile_ms(0.5), "ms");
     report.figure(format!("p99 of a raised counter, {FEW} counters"), young.quantile_ms(0.99), "ms");
@@ -74,6 +77,16 @@ pub(super) async fn measure(bench: &Bench, report: &mut Report) -> anyhow::Resul
     let restart = server.restart(&bench.site, &client, ACCEPTING_MARBLES).await?;
     report.figure("memory after a restart", memory(&server)?, "MB");
     report.at_most(format!("restart with {what}"), restart.as_secs_f64() * 1e3, RESTART_MS, "ms");
+    Ok(())
+}
+
+/// The floor under a raised counter, which waits for one or two such appends: its share is not ours to reduce.
+fn disk(bench: &Bench, report: &mut Report, when: &str) -> anyhow::Result<()> {
+    let appends = appends(&bench.site.folder).context("append to a file")?;
+    for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
+        let took = quantile(&appends, share).as_secs_f64() * 1e3;
+        report.figure(format!("{name} of a durable append, {when} deployment"), took, "ms");
+    }
     Ok(())
 }
 

@@ -63,7 +63,11 @@ impl Certificate {
         let (Which::Root { from, output }
         | Which::Intermediate { from, output }
         | Which::Chain { from, output }) = &which;
-        let chain = trust::verified(&from.addr, context).await?.chain;
+        let coordinator = trust::verified(&from.addr, context).await?;
+        let chain = match which {
+            Which::Root { .. } => coordinator.chain,
+            Which::Intermediate { .. } | Which::Chain { .. } => coordinator.chain_in_force().await?,
+        };
         let (what, pem) = match which {
             Which::Root { .. } => ("Root certificate", chain.root_pem()),
             Which::Intermediate { .. } => ("Intermediate certificate", chain.intermediate_pem()),

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -22,6 +23,11 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     pub(crate) fn new() -> Self {
+        Self::with_coordinator(&[])
+    }
+
+    /// With a Coordinator that was signed with these flags.
+    pub(crate) fn with_coordinator(flags: &[&str]) -> Self {
         let lab = Lab::new();
         let place = |built: PathBuf, name: &str| {
             fs::copy(built, lab.desk.path(name)).unwrap();
@@ -30,8 +36,8 @@ impl Mesh {
         let premain = place(build("marblerun-marble", "marblerun-premain").unwrap(), "premain");
         let program = place(build("marblerun-coordinator", "marblerun-coordinator").unwrap(), "coordinator");
         place("/usr/bin/env".into(), "shown");
-        let package =
-            lab.desk.done(&["emulator", "sign", "coordinator", "--key", "key.pem", "--product", "1"]);
+        let sign = ["emulator", "sign", "coordinator", "--key", "key.pem", "--product", "1"];
+        let package = lab.desk.done(&[&sign[..], flags].concat());
         let package = serde_json::from_str(&package).unwrap();
         let options = Options {
             program: Some(program),
@@ -65,6 +71,11 @@ impl Mesh {
 
     /// As [`Mesh::start`], with flags of the premain.
     pub(crate) fn start_with(&self, flags: &[&str]) -> Result<String, String> {
+        self.start_at(self.coordinator.mesh_addr, flags)
+    }
+
+    /// As [`Mesh::start_with`], at whoever listens there.
+    pub(crate) fn start_at(&self, coordinator: SocketAddr, flags: &[&str]) -> Result<String, String> {
         let output = Command::new(&self.premain)
             .args(flags)
             .arg("./shown")
@@ -73,7 +84,7 @@ impl Mesh {
             .env("EDG_EMULATOR", self.lab.desk.path("tee/default.sock"))
             .env("EDG_MARBLE_TYPE", "web")
             .env("EDG_MARBLE_ACTIVATION_TIMEOUT", "0")
-            .env("EDG_MARBLE_COORDINATOR_ADDR", self.coordinator.mesh_addr.to_string())
+            .env("EDG_MARBLE_COORDINATOR_ADDR", coordinator.to_string())
             .output()
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -3,6 +3,7 @@
 use marblerun_attest::{Appraisal, Binding, Collateral, Memory, Roots, Vendor};
 use marblerun_testkit::client::grpc;
 use marblerun_testkit::client::tls::Identity;
+use marblerun_testkit::impostor::{Impostor, Trick};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 
@@ -10,7 +11,10 @@ use crate::attested::Mesh;
 
 /// A mesh with an admitted package, and what marbles expect of its Coordinator.
 fn scene() -> (Mesh, Value) {
-    let mesh = Mesh::new();
+    scene_of(Mesh::new())
+}
+
+fn scene_of(mesh: Mesh) -> (Mesh, Value) {
     let manifest = mesh.manifest(&mesh.sign(&["--svn", "2"]));
     mesh.set(&manifest);
     let mut era = mesh.package.clone();
@@ -60,6 +64,52 @@ fn a_coordinator_that_nobody_vouches_for_starts_no_marble() {
     era["Infrastructures"] = manifest.as_object_mut().unwrap().remove("Infrastructures").unwrap();
     mesh.set(&manifest);
     mesh.not_started_for(&era, &["sent no collateral for its evidence", "Infrastructures"]);
+}
+
+/// He has a key of his own, asks the genuine Coordinator whatever he likes, and passes on what he likes of it.
+#[tokio::test]
+async fn a_man_in_the_middle_learns_nothing_and_starts_no_marble() {
+    let (mesh, era) = tokio::task::spawn_blocking(scene).await.unwrap();
+    let mesh = std::sync::Arc::new(mesh);
+    mesh.lab.desk.write("era.json", &era.to_string());
+    for (trick, words) in [
+        (Trick::PassOn, "the connection shows another certificate than the Coordinator's evidence speaks of"),
+        (Trick::OwnCertificate, "the evidence is bound to"),
+        (Trick::Replay, "the evidence is bound to"),
+        (Trick::NoCollateral, "sent no collateral"),
+    ] {
+        let impostor = Impostor::start(mesh.coordinator.mesh_addr, trick).await.unwrap();
+        let start = |flags: &'static [&str]| {
+            let (mesh, at) = (std::sync::Arc::clone(&mesh), impostor.address);
+            tokio::task::spawn_blocking(move || mesh.start_at(at, flags))
+        };
+        let why = start(&["--coordinator-era", "era.json"]).await.unwrap().unwrap_err();
+        assert!(why.contains(words), "{trick:?}: {why}");
+        assert_eq!(impostor.activations(), 0, "{trick:?}: nothing was asked of him");
+        // Whoever expects nobody in particular is lost.
+        start(&[]).await.unwrap().unwrap_err();
+        assert_eq!(impostor.activations(), 1, "{trick:?}: he would have answered");
+    }
+    assert!(!mesh.coordinator.log().contains("marble activated"));
+}
+
+/// The same software, signed for debug mode: the host reads what marbles tell it.
+#[test]
+fn a_coordinator_in_debug_mode_starts_no_marble() {
+    let (mesh, mut era) = scene_of(Mesh::with_coordinator(&["--debug"]));
+    assert_eq!(era["Debug"], true);
+    era["Debug"] = json!(false);
+    mesh.not_started_for(&era, &["the Coordinator's evidence does not count", "Debug", "debug enclave"]);
+}
+
+/// The same software on a machine of somebody who makes his own evidence, with collateral that fits.
+#[test]
+fn another_vendors_coordinator_starts_no_marble() {
+    let ((ours, era), (theirs, _)) = (scene(), scene());
+    ours.lab.desk.write("era.json", &era.to_string());
+    let why = ours.start_at(theirs.coordinator.mesh_addr, &["--coordinator-era", "era.json"]).unwrap_err();
+    assert!(why.contains("no trusted root"), "{why}");
+    assert!(!theirs.coordinator.log().contains("marble activated"));
 }
 
 #[tokio::test]

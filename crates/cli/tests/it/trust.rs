@@ -10,7 +10,7 @@ const CACHE: &str = "config/marblerun/coordinator-cert.pem";
 const IDENTITY: &str = r#"{"UniqueID":"2222222222222222222222222222222222222222222222222222222222222222"}"#;
 
 /// A man in the middle: connection number i goes to `to[i]`, and all later ones to the last.
-fn switchboard(to: Vec<SocketAddr>) -> String {
+pub(crate) fn switchboard(to: Vec<SocketAddr>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     thread::spawn(move || {

@@ -1,15 +1,17 @@
 //! Updates: what they would change, and that nobody sends one by mistake.
 
+use marblerun_testkit::impostor::answering;
 use marblerun_testkit::program::Coordinator;
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, coordinator};
+use crate::trust::switchboard;
 
 /// A desk with the files of `alice` and `bob`, who have to agree to updates.
 struct Owners {
     desk: Desk,
     manifest: Value,
-    _coordinator: Coordinator,
+    coordinator: Coordinator,
     address: String,
 }
 
@@ -32,7 +34,7 @@ impl Owners {
         desk.write("manifest.json", &manifest.to_string());
         desk.done(&["manifest", "set", "manifest.json", &address, "-i"]);
         desk.write("raise.json", r#"{"Packages":{"p":{"SecurityVersion":5}}}"#);
-        let owners = Self { desk, manifest, _coordinator: coordinator, address };
+        let owners = Self { desk, manifest, coordinator, address };
         owners.next(|_| {});
         owners
     }
@@ -117,6 +119,27 @@ fn a_manifest_that_nobody_could_update_again_needs_force() {
     owners.done("alice", &[&APPLY[..], &["--force"]].concat());
     owners.done("bob", &["manifest", "update", "acknowledge", "next.json", "ADDR", "--force"]);
     owners.refused("alice", &[&APPLY[..], &["--force"]].concat(), "403");
+}
+
+/// Evidence speaks of the root alone. An intermediate certificate from before an update is signed by that root, too, but the
+/// marbles below it are to be trusted no more: it is not saved, whoever brings it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intermediate_certificate_that_is_no_longer_in_force_is_not_saved() {
+    let owners = tokio::task::spawn_blocking(Owners::new).await.unwrap();
+    let save = |which: &str, address: &str| {
+        owners.desk.done(&["certificate", which, address, "-i", "-o", "saved.pem"]);
+        owners.desk.read("saved.pem")
+    };
+    let before = save("chain", &owners.address);
+    owners.done("bob", &["manifest", "update", "apply", "raise.json", "ADDR"]);
+    let answer = json!({"status": "success", "data": {"cert": before, "quote": null}});
+    let (impostor, genuine) = (answering(answer.to_string()).await.unwrap(), owners.coordinator.client_addr);
+    for which in ["intermediate", "chain"] {
+        let now = save(which, &owners.address);
+        let through = tokio::task::block_in_place(|| save(which, &switchboard(vec![impostor, genuine])));
+        assert_eq!(through, now, "{which}");
+        assert_ne!(through, before, "{which}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use marblerun_core::journal::keyfile::KeyFile;
 use marblerun_testkit::client::http::{Request, Response, Transport, send};
 use marblerun_testkit::client::tls::Identity;
 use marblerun_testkit::program::Options;
@@ -190,6 +191,26 @@ fn the_seal_mode_changes_with_an_update() {
             assert_eq!(owned.running.state(), 3, "{mode}");
         }
     }
+}
+
+/// Who kept a `sealed_key` of before such an update, and can unseal it (another build of the product, or whoever reads it in
+/// simulation), opens nothing that comes after.
+#[test]
+fn a_sealed_key_of_before_opens_nothing_of_after() {
+    let mut owned = Owned::new(options(), 1, &json!({}));
+    let file = owned.running.process.seal_dir.join("sealed_key");
+    let read = || std::fs::read(&file).unwrap();
+    let kek = |bytes: &[u8]| KeyFile::parse(bytes).unwrap().sealed_kek;
+    let before = read();
+    let manifest = owned.manifest(&json!({"Config": {"SealMode": "UniqueKey"}}));
+    assert_eq!(owned.update(0, &manifest).status, 200);
+    let after = KeyFile::parse(&read()).unwrap();
+    assert_ne!(after.sealed_kek, kek(&before), "in simulation it is the key itself");
+    assert_eq!((after.deks.len(), after.before), (1, None), "the keys of before are gone");
+    owned.running.process.stop().unwrap();
+    std::fs::write(&file, &before).unwrap();
+    owned.running.process.start_again().unwrap();
+    assert_eq!(owned.running.state(), 1);
 }
 
 /// T11: an update that makes many large keys holds nobody up; judged by order, not by time.

@@ -10,6 +10,8 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use zeroize::Zeroizing;
+
 use super::seal::{self, SALT, Sealer, TAG};
 use super::{Dek, JournalError, Kek};
 use crate::keys::{KeyError, KeySource};
@@ -30,13 +32,25 @@ pub struct KeyFile {
     pub sealed_kek: Vec<u8>,
     /// DEKs by identifier, AES-256-GCM under the KEK. Two while the DEK changes.
     pub deks: BTreeMap<String, String>,
+    /// While the KEK changes: the one of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Before>,
+}
+
+/// The KEK of a journal that was not replaced yet.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Before {
+    /// Which DEK that journal is under.
+    pub dek_id: String,
+    /// The KEK of before, AES-256-GCM under the present one.
+    pub kek: String,
 }
 
 impl KeyFile {
     /// One without DEKs, marked unused.
     pub fn new(origin: &str, sealed_kek: Vec<u8>) -> Self {
         let (origin, deks) = (origin.to_owned(), BTreeMap::new());
-        Self { format: FORMAT, origin, used: false, sealed_kek, deks }
+        Self { format: FORMAT, origin, used: false, sealed_kek, deks, before: None }
     }
 
     /// Reads the file. Nothing in it is authenticated yet: it serves to find the KEK, then comes [`KeyFile::open`].
@@ -75,12 +89,29 @@ impl KeyFile {
         let mut id = [0; 16];
         keys.fill(&mut id)?;
         let id = hex::encode(id);
-        let salt = seal::salt(keys)?;
-        let mut text = dek.0.clone();
-        let tag = sealer(kek).seal(&salt, &self.associated(&id), text.as_mut_slice())?;
-        let wrapped = [salt.as_slice(), text.as_slice(), &tag].concat();
-        self.deks.insert(id.clone(), STANDARD.encode(wrapped));
+        let wrapped = self.wrapped(&id, dek.0.clone(), kek, keys)?;
+        self.deks.insert(id.clone(), wrapped);
         Ok(id)
+    }
+
+    /// Adds the keys of a journal that is still to be read after a kill: its DEK under the identifier that it knows, and
+    /// its KEK, both wrapped by the present KEK.
+    ///
+    /// # Errors
+    /// If there is no randomness.
+    pub fn keep(
+        &mut self,
+        dek_id: &str,
+        dek: &Dek,
+        before: &Kek,
+        kek: &Kek,
+        keys: &dyn KeySource,
+    ) -> Result<(), JournalError> {
+        let wrapped = self.wrapped(dek_id, dek.0.clone(), kek, keys)?;
+        self.deks.insert(dek_id.to_owned(), wrapped);
+        let kek = self.wrapped(&name_of_kek(dek_id), before.0.clone(), kek, keys)?;
+        self.before = Some(Before { dek_id: dek_id.to_owned(), kek });
+        Ok(())
     }
 
     /// Takes the DEK of this identifier out.
@@ -90,24 +121,56 @@ impl KeyFile {
     pub fn unwrap(&self, dek_id: &str, kek: &Kek) -> Result<Dek, JournalError> {
         let wrapped =
             self.deks.get(dek_id).ok_or_else(|| wrong(&format!("it has no data key {dek_id:?}")))?;
-        let malformed = || wrong(&format!("data key {dek_id:?} is damaged"));
+        Ok(Dek(self.unwrapped(dek_id, wrapped, kek)?))
+    }
+
+    /// The KEK of the journal that is under this DEK: the present one, or that of before.
+    ///
+    /// # Errors
+    /// If that of before was not wrapped by the present one.
+    pub fn kek_of(&self, dek_id: &str, kek: &Kek) -> Result<Kek, JournalError> {
+        match self.before.as_ref().filter(|before| before.dek_id == dek_id) {
+            Some(before) => Ok(Kek(self.unwrapped(&name_of_kek(dek_id), &before.kek, kek)?)),
+            None => Ok(kek.clone()),
+        }
+    }
+
+    fn wrapped(
+        &self,
+        name: &str,
+        mut text: Zeroizing<[u8; 32]>,
+        kek: &Kek,
+        keys: &dyn KeySource,
+    ) -> Result<String, JournalError> {
+        let salt = seal::salt(keys)?;
+        let tag = sealer(kek).seal(&salt, &self.associated(name), text.as_mut_slice())?;
+        Ok(STANDARD.encode([salt.as_slice(), text.as_slice(), &tag].concat()))
+    }
+
+    fn unwrapped(&self, name: &str, wrapped: &str, kek: &Kek) -> Result<Zeroizing<[u8; 32]>, JournalError> {
+        let malformed = || wrong(&format!("data key {name:?} is damaged"));
         let wrapped = STANDARD.decode(wrapped).map_err(|_| malformed())?;
         let (salt, sealed) = wrapped.split_first_chunk::<SALT>().ok_or_else(malformed)?;
         if sealed.len() != 32 + TAG {
             return Err(malformed());
         }
         let text = sealer(kek)
-            .open(salt, &self.associated(dek_id), sealed)
-            .ok_or_else(|| wrong(&format!("data key {dek_id:?} was changed or wrapped by another key")))?;
-        let mut dek = Dek(zeroize::Zeroizing::new([0; 32]));
-        dek.0.copy_from_slice(&text);
-        Ok(dek)
+            .open(salt, &self.associated(name), sealed)
+            .ok_or_else(|| wrong(&format!("data key {name:?} was changed or wrapped by another key")))?;
+        let mut key = Zeroizing::new([0; 32]);
+        key.copy_from_slice(&text);
+        Ok(key)
     }
 
     /// A wrapped DEK is valid under its own name and origin only.
     fn associated(&self, dek_id: &str) -> Vec<u8> {
         [self.origin.as_bytes(), b"\0", dek_id.as_bytes()].concat()
     }
+}
+
+/// No identifier of a DEK looks so.
+fn name_of_kek(dek_id: &str) -> String {
+    format!("KEK of {dek_id}")
 }
 
 impl fmt::Debug for KeyFile {

@@ -303,6 +303,24 @@ fn recovery_hints_cannot_be_exchanged() {
 
 // The key file.
 
+/// While both keys change, each journal is read with the keys that it was written with, and no others.
+#[test]
+fn a_key_file_keeps_the_keys_of_before_for_the_journal_of_before() {
+    let (now, before) = (kek(), Kek(Zeroizing::new([0x77; 32])));
+    let mut file = KeyFile::new("simulation", now.0.to_vec());
+    let old = Dek(Zeroizing::new([0x66; 32]));
+    file.keep("old", &old, &before, &now, &FreshKeys).unwrap();
+    let new = file.wrap(&dek(), &now, &FreshKeys).unwrap();
+    let file = KeyFile::open(&file.to_bytes(&now).unwrap(), &now).unwrap();
+    let keys_of = |id: &str| (*file.kek_of(id, &now).unwrap().0, file.unwrap(id, &now).unwrap() == old);
+    assert_eq!(keys_of("old"), (*before.0, true));
+    assert_eq!(keys_of(&new), (*now.0, false));
+    assert!(file.kek_of("old", &before).is_err(), "the key of before opens nothing here");
+    let mut taken = file.clone();
+    taken.before.as_mut().unwrap().dek_id = new.clone();
+    assert!(taken.kek_of(&new, &now).is_err(), "it belongs to one journal");
+}
+
 fn key_file() -> (KeyFile, String) {
     let mut file = KeyFile::new("simulation", kek().0.to_vec());
     let id = file.wrap(&dek(), &kek(), &FreshKeys).unwrap();

@@ -34,18 +34,24 @@ impl SgxDevice for Enclave {
     fn quote(&self, report_data: &[u8; 64], quote: &mut [u8]) -> io::Result<u32> {
         assert_eq!(quote.len(), self.quote_bytes as usize);
         if let Some(body) = quote.get_mut(48..48 + 384) {
-            body[..16].fill(5);
-            body[258..260].copy_from_slice(&self.isv_svn.to_le_bytes());
+            // It comes from the host, who writes versions of his liking.
+            body[258..260].copy_from_slice(&[0; 2]);
             body[320..].copy_from_slice(report_data);
         }
         Ok(self.made_bytes)
+    }
+
+    fn report(&self, report: &mut [u8; 432]) -> io::Result<()> {
+        report[..16].fill(5);
+        report[258..260].copy_from_slice(&self.isv_svn.to_le_bytes());
+        Ok(())
     }
 
     /// As EGETKEY: not for versions above one's own; one bit of the policy says what identity counts.
     fn key(&self, request: &[u8; 512], key: &mut [u8; 16]) -> io::Result<()> {
         let [name, policy, isv_svn] = [0, 2, 4].map(|at| u16::from_le_bytes([request[at], request[at + 1]]));
         assert_eq!((name, &request[6..8]), (4, &[0; 2][..]), "a sealing key");
-        if request[8..24] != [5; 16] {
+        if request[8..24].iter().any(|component| *component > 5) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         assert_eq!(request[24..40], *b"\xc3\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0", "attributes");
@@ -54,7 +60,7 @@ impl SgxDevice for Enclave {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let identity = if policy == 1 { self.build } else { 0 };
-        *key = [request[40] ^ isv_svn as u8 ^ policy as u8 ^ identity; 16];
+        *key = [request[40] ^ request[8] ^ isv_svn as u8 ^ policy as u8 ^ identity; 16];
         Ok(())
     }
 }
@@ -81,7 +87,10 @@ fn occlums_keys_open_for_later_versions_or_for_the_same_build() {
     };
     assert!(opens(1, 3, &product) && opens(1, 3, &unique));
     assert!(opens(2, 4, &product) && !opens(2, 4, &unique));
-    assert!(!opens(0, 2, &product), "an older version gets no key of a newer one");
+    assert!(
+        !opens(0, 2, &product),
+        "an older version gets no key of a newer one, whatever the host's quote says"
+    );
     nothing_opens_when_a_byte_changed(&old, &product);
 }
 
@@ -95,10 +104,6 @@ fn an_enclave_that_makes_no_sensible_quotes_is_an_error() {
     for made_bytes in [0, QUOTE_BYTES + 1, u32::MAX] {
         let enclave = Enclave { made_bytes, ..Enclave::new(1, 1) };
         occlum(enclave).evidence(&[0; 64]).unwrap_err();
-    }
-    for quote_bytes in [1, 48 + 259] {
-        let enclave = Enclave { quote_bytes, made_bytes: quote_bytes, ..Enclave::new(1, 1) };
-        occlum(enclave).seal(b"key", SealTo::Product).unwrap_err();
     }
 }
 
