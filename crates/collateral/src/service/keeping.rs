@@ -39,8 +39,8 @@ impl Inner {
         let step = half.min(self.options.refresh.as_secs());
         let (due, overdue) = (fetched.saturating_add(step), fetched.saturating_add(2 * step));
         let collateral = Arc::new(collateral);
-        let (needs, tried) = (needs.clone(), fetched);
-        let slot = Slot { needs, collateral, validity, fetched, tried, due, overdue };
+        let needs = needs.clone();
+        let slot = Slot { needs, collateral, validity, fetched, tried: fetched, due, overdue };
         let unused = self.cache.keep(key, slot.clone())?;
         Ok((slot, unused))
     }
