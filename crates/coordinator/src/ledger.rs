@@ -4,11 +4,14 @@
 //! the data, at once; then the mark goes. A lone unused key is a first start, data without its key is recovery,
 //! and a key without its data is an error that the operator must see.
 
+mod error;
+mod keys;
+
 use std::sync::Arc;
 
 use marblerun_core::journal::keyfile::KeyFile;
-use marblerun_core::journal::{Dek, Head, Header, Journal, JournalError, Kek, RecordKind};
-use marblerun_core::keys::{KeyError, KeySource};
+use marblerun_core::journal::{Dek, Head, Header, Journal, Kek, RecordKind};
+use marblerun_core::keys::KeySource;
 use marblerun_core::recovery::{Hints, RecoveryError, check_holders};
 use marblerun_core::{
     Deployment, Event, ReplayError, State, apply, decode_events, decode_snapshot, encode_events,
@@ -18,7 +21,9 @@ use marblerun_manifest::SealMode;
 use marblerun_store::{Loaded, Position, Store, StoreError};
 use zeroize::Zeroizing;
 
-use crate::sealing::{SealError, Sealing};
+pub use self::error::LedgerError;
+use self::keys::Unsealed;
+use crate::sealing::Sealing;
 
 /// Data is replaced by a snapshot when what was appended is larger than this and than the snapshot itself.
 const COMPACT_AFTER: u64 = 1 << 20;
@@ -46,15 +51,6 @@ struct Open {
     torn: bool,
 }
 
-/// What a `sealed_key` gave.
-struct Unsealed {
-    key_file: KeyFile,
-    kek: Kek,
-    dek: Dek,
-    /// The KEK of the journal that the header begins.
-    journal_kek: Kek,
-}
-
 /// What stood in the store at start.
 pub enum Found {
     /// Nothing: a first start.
@@ -68,75 +64,6 @@ pub enum Found {
     },
     /// The deployment goes on.
     Deployment(Box<Deployment>),
-}
-
-/// Sealed state cannot be used, and taking it for a first start would lose it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum LedgerError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The key was used, but the data is gone.
-    #[error(
-        "sealed_key is there, but sealed_data is missing: the state is lost or was moved. Restore sealed_data from a \
-         backup, or move sealed_key away to start anew (the old state cannot be recovered then)"
-    )]
-    DataMissing,
-    /// The store did not give all that it has.
-    #[error(
-        "only {read} of {stored} bytes of sealed_data could be read. Nothing was changed: check the disk, then start \
-         again"
-    )]
-    ShortRead {
-        /// Bytes that were read.
-        read: u64,
-        /// Bytes that there are.
-        stored: u64,
-    },
-    /// The state was made elsewhere.
-    #[error(
-        "the sealed state was made in {found:?}, this Coordinator runs in {here:?}: a state is only opened where it \
-         was made. Use another folder, or start the Coordinator as it ran then"
-    )]
-    Origin {
-        /// Where it was made.
-        found: String,
-        /// Where we are.
-        here: String,
-    },
-    /// The journal does not verify.
-    #[error("{0}. Restore sealed_data from a backup, or move it and sealed_key away to start anew")]
-    Journal(JournalError),
-    /// A record is not understood.
-    #[error("{0}. Start the version that wrote it, or restore an older backup")]
-    Replay(ReplayError),
-    /// The key-encryption key is not sealed.
-    #[error(transparent)]
-    Seal(#[from] SealError),
-    /// No randomness.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The recovery secrets open a state that is not the one they were sent for.
-    #[error(transparent)]
-    Recovery(#[from] RecoveryError),
-    /// A commit without a deployment: a bug of ours.
-    #[error("internal error: {0}")]
-    Internal(&'static str),
-}
-
-// Not as sources: their text stands in the message, and whoever prints the chain would print it twice.
-
-impl From<JournalError> for LedgerError {
-    fn from(error: JournalError) -> Self {
-        Self::Journal(error)
-    }
-}
-
-impl From<ReplayError> for LedgerError {
-    fn from(error: ReplayError) -> Self {
-        Self::Replay(error)
-    }
 }
 
 impl Ledger {
@@ -321,26 +248,6 @@ impl Ledger {
         Ok(Found::Deployment(Box::new(deployment)))
     }
 
-    /// Data was committed under this data key: marks the file as used, and takes out the keys of before. If that
-    /// cannot be done, or a kill comes before it, the next start does it.
-    fn tidy(&mut self, key_file: &mut KeyFile, kek: &Kek, dek_id: &str) {
-        let mut tidy = key_file.clone();
-        tidy.used = true;
-        tidy.deks.retain(|id, _| id == dek_id);
-        tidy.before = tidy.before.filter(|before| before.dek_id == dek_id);
-        if tidy == *key_file {
-            return;
-        }
-        let written =
-            tidy.to_bytes(kek).map_err(LedgerError::from).and_then(|b| Ok(self.store.write_key(&b)?));
-        match written {
-            Ok(()) => *key_file = tidy,
-            Err(error) => {
-                tracing::warn!(%error, "sealed_key could not be brought up to date; the state itself is safe");
-            }
-        }
-    }
-
     /// Makes an update durable that changes the data key, since others are to recover the state from now on, or that
     /// changes how the state is sealed. Both keys are new ones: who could unseal a `sealed_key` of before, and kept it, is
     /// not to open what comes. `sealed_key` holds the keys of before as well until the data refers to the new ones, so that
@@ -361,66 +268,12 @@ impl Ledger {
         outcome
     }
 
-    fn exchange_key(
-        &mut self,
-        open: &mut Open,
-        after: &Deployment,
-        dek: &Dek,
-        hints: Hints,
-    ) -> Result<(), LedgerError> {
-        let (mut key_file, kek, dek_id) = self.new_key_file(after, dek)?;
-        let before = &open.journal.header().dek_id;
-        let dek_before = open.key_file.unwrap(before, &open.kek)?;
-        key_file.keep(before, &dek_before, &open.journal_kek, &kek, &*self.keys)?;
-        key_file.used = open.key_file.used;
-        self.store.write_key(&key_file.to_bytes(&kek)?)?;
-        // From now on kept in memory, too: a failure after this may leave data that refers to either.
-        (open.key_file, open.kek) = (key_file, kek);
-        let header = Header { format: 1, origin: self.sealing.origin().into(), dek_id, recovery: hints };
-        let snapshot = encode_snapshot(after)?;
-        let head = Some(open.journal.head());
-        let (journal, bytes) = Journal::start(header, dek.clone(), &open.kek, head, &snapshot, &*self.keys)?;
-        self.position = self.store.replace(self.position, &bytes)?;
-        (open.journal, open.journal_kek) = (journal, open.kek.clone());
-        open.snapshot_length = bytes.len() as u64;
-        open.torn = false;
-        let dek_id = open.journal.header().dek_id.clone();
-        self.tidy(&mut open.key_file, &open.kek, &dek_id);
-        Ok(())
-    }
-
-    fn unseal(&self, key: &[u8], header: &Header) -> Result<Unsealed, String> {
-        let file = KeyFile::parse(key).map_err(|error| error.to_string())?;
-        let kek = self.sealing.unseal(&file.sealed_kek).map_err(|error| error.to_string())?;
-        let kek: [u8; 32] =
-            kek[..].try_into().map_err(|_| "sealed_key: the sealed KEK has a wrong length")?;
-        let kek = Kek(Zeroizing::new(kek));
-        let file = KeyFile::open(key, &kek).map_err(|error| error.to_string())?;
-        let dek = file.unwrap(&header.dek_id, &kek).map_err(|error| error.to_string())?;
-        let journal_kek = file.kek_of(&header.dek_id, &kek).map_err(|error| error.to_string())?;
-        Ok(Unsealed { key_file: file, kek, dek, journal_kek })
-    }
-
     fn check_origin(&self, found: &str) -> Result<(), LedgerError> {
         let here = self.sealing.origin();
         if found == here {
             return Ok(());
         }
         Err(LedgerError::Origin { found: found.into(), here: here.into() })
-    }
-
-    fn new_key_file(
-        &self,
-        deployment: &Deployment,
-        dek: &Dek,
-    ) -> Result<(KeyFile, Kek, String), LedgerError> {
-        let mut bytes = Zeroizing::new([0; 32]);
-        self.keys.fill(&mut *bytes)?;
-        let kek = Kek(bytes);
-        let sealed_kek = self.sealing.seal(&*kek.0, &deployment.manifest.config)?;
-        let mut file = KeyFile::new(self.sealing.origin(), sealed_kek);
-        let dek_id = file.wrap(dek, &kek, &*self.keys)?;
-        Ok((file, kek, dek_id))
     }
 }
 
