@@ -112,7 +112,9 @@ pub(crate) fn chosen(context: &Context) -> Result<Chosen, Failure> {
         kds_environment: surroundings.kds_url.as_deref(),
     })?;
     if let Some(path) = context.global.collateral_ca.as_ref().or(surroundings.collateral_ca.as_ref()) {
-        chosen.sources = chosen.sources.trusting(&file::read(path, MOST_SETTINGS, "certificates")?)?;
+        let pem = file::read(path, MOST_SETTINGS, "certificates")?;
+        let unusable = |error| Failure::Argument(format!("{}: {error}", path.display()));
+        chosen.sources = chosen.sources.trusting(&pem).map_err(unusable)?;
     }
     Ok(chosen)
 }

@@ -2,7 +2,7 @@
 
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::{self, PemObject as _};
 
 use crate::{Address, CollateralError, qcnl};
 
@@ -110,13 +110,16 @@ impl Sources {
     /// [`CollateralError::Authority`] if there is no certificate in it, or one that cannot be read.
     pub fn trusting(mut self, pem: &[u8]) -> Result<Self, CollateralError> {
         let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-        let all = all.map_err(|error| CollateralError::Authority(error.to_string()))?;
+        let all = all.map_err(|error| CollateralError::Authority(unreadable(&error)))?;
         if all.is_empty() {
             return Err(CollateralError::Authority("there is no certificate in it".to_owned()));
         }
         let mut readable = RootCertStore::empty();
-        let read = all.iter().try_for_each(|one| readable.add(one.clone()));
-        read.map_err(|error| CollateralError::Authority(error.to_string()))?;
+        for (number, one) in (1..).zip(&all) {
+            let fault =
+                |_| CollateralError::Authority(format!("number {number} in it is no X.509 certificate"));
+            readable.add(one.clone()).map_err(fault)?;
+        }
         self.authorities.extend(all);
         Ok(self)
     }
@@ -160,6 +163,16 @@ impl Sources {
             None => Ok(Origin::Default),
         }
     }
+}
+
+/// Where a text stops being PEM (RFC 7468); the parser's own words show bytes as numbers.
+fn unreadable(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a section in it has no END line, as if it were cut off",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line in it is incomplete",
+        _ => "a section in it is not in base64",
+    }
+    .to_owned()
 }
 
 #[cfg(test)]

@@ -196,9 +196,17 @@ async fn whoever_speaks_no_tls_is_given_up() {
 
 #[test]
 fn a_file_without_a_certificate_is_no_authority() {
-    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    for pem in ["", "garbage", garbage, "-----BEGIN CERTIFICATE-----\n"] {
+    let section =
+        |inside: &str| format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n");
+    let good = Authority::new().pem();
+    for (pem, why) in [
+        (String::new(), "there is no certificate in it"),
+        ("garbage".to_owned(), "there is no certificate in it"),
+        (format!("{good}{}", section("AAAA")), "number 2 in it is no X.509 certificate"),
+        (section("A*"), "not in base64"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n".to_owned(), "no END line"),
+    ] {
         let error = Sources::of_vendors().unwrap().trusting(pem.as_bytes()).unwrap_err();
-        assert!(matches!(error, CollateralError::Authority(_)), "{pem}: {error}");
+        assert!(matches!(&error, CollateralError::Authority(said) if said.contains(why)), "{pem}: {error}");
     }
 }
