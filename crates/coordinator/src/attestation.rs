@@ -100,7 +100,7 @@ impl Attestation {
         match self.collateral(&needs, now).await {
             Ok(collateral) => Some(Collateral::clone(&collateral)),
             Err(why) => {
-                tracing::warn!(%why, "marbles that verify the Coordinator get no collateral for its evidence");
+                tracing::warn!(%why, "those who verify the Coordinator get no collateral for its evidence");
                 None
             }
         }

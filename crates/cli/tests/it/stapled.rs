@@ -57,6 +57,9 @@ fn nobody_waits_long_for_the_vendors_service_to_get_a_quote() {
     scene.pccs.turn(Gate::Holds("tcb"));
     let before = quote(&scene);
     assert!(before["quote"].is_string() && before["collateral"].is_null(), "{before}");
+    // The answer came while the service was still waited for, and not because that was given up.
+    let log = scene.coordinator.log();
+    assert!(!log.contains("get no collateral"), "{log}");
     // What was asked for goes on in the meantime.
     scene.pccs.turn(Gate::Open);
     let after = quote(&scene);
